@@ -1,0 +1,28 @@
+"""The registry of data sources: a new one is one new module that is registered here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.sources.base import Finding, NodeSpec, ServiceSpec, Source, Survey
+
+__all__ = ["Finding", "NodeSpec", "ServiceSpec", "Source", "Survey", "all", "get", "register"]
+
+_sources: dict[str, Source] = {}
+
+
+def register(source: Source) -> None:
+    """Add a source; a key is registered once. Raises ValueError for a key that is taken by another source."""
+    if source.key in _sources:
+        raise ValueError(f"The data source {source.key} is already registered.")
+    _sources[source.key] = source
+
+
+def get(key: str) -> Source:
+    """Return the source with this key. Raises KeyError for a key nobody registered."""
+    return _sources[key]
+
+
+def all() -> Iterator[Source]:  # noqa: A001
+    """Yield the sources in the order of their registration."""
+    yield from _sources.values()

@@ -1,0 +1,110 @@
+"""What a data source is: something whose files are surveyed, checked and copied into an archive.
+
+A data source knows how its files must be read; it knows nothing of tasks, stores, forms or the database. The caller
+passes values (``ServiceSpec``) and gets values back, so a source can be tried on any directory.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+Level = Literal["ok", "warning", "failed"]
+
+Log = Callable[[str, str], None]
+"""Takes a level, ``INFO`` or ``WARN``, and one sentence for the run's log."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A host of a service: its name, the absolute path of its home, its roles, and its RPC address if it has one."""
+
+    name: str
+    home: str
+    config_node: bool
+    data_node: bool
+    rpc_host: str = ""
+    rpc_port: int | None = None
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One service of a cluster with its nodes."""
+
+    cluster: str
+    name: str
+    nodes: tuple[NodeSpec, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of what Check found on a node; ``cure`` says what to do and is empty where nothing is wrong."""
+
+    level: Level
+    what: str
+    detail: str
+    cure: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a copy taken now would hold: ``bytes`` and ``files`` are the amount to read, before compression.
+
+    ``running`` is True when at least one node of the service runs. ``warnings`` are sentences for the run's log that
+    make the run end as Successful with warnings.
+    """
+
+    version: str
+    cluster_id: str
+    bytes: int
+    files: int
+    running: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Archive(Protocol):
+    """The part of ``tasks.engine.archive.ArchiveWriter`` that a source needs."""
+
+    def add_directory(self, name: str, stat: os.stat_result) -> None:
+        """Add a directory."""
+
+    def add_file(self, name: str, fd: int, stat: os.stat_result | None = None) -> Any:
+        """Add a file at the size it has now; raises ``FileShrank`` when it ends before that."""
+
+    def add_symlink(self, name: str, target: str, stat: os.stat_result) -> Any:
+        """Add a symbolic link as a link."""
+
+    def checkpoint(self) -> Any:
+        """Return a point to which ``rollback`` can return."""
+
+    def rollback(self, checkpoint: Any) -> None:
+        """Make the archive exactly what it was at the checkpoint."""
+
+
+class Source(ABC):
+    """A kind of thing that is backed up. Instances hold no state; one serves every run."""
+
+    key: ClassVar[str]
+    """Stable name in the database."""
+    label: ClassVar[str]
+    """Name on the form and in the names of backup files."""
+    group: ClassVar[str]
+    """Group of *Configuration* on the form in which it is listed."""
+
+    @abstractmethod
+    def check(self, node: NodeSpec) -> list[Finding]:
+        """Return what is found on a node; never raises for what it finds."""
+
+    @abstractmethod
+    def survey(self, service: ServiceSpec) -> Survey:
+        """Return what a copy would hold. Raises ``tasks.errors.SourceError`` when no whole copy can be made."""
+
+    @abstractmethod
+    def copy(self, service: ServiceSpec, survey: Survey, archive: Archive, log: Log) -> dict[str, Any]:
+        """Copy everything into ``archive`` and return facts for the manifest (values that JSON can hold).
+
+        Raises ``tasks.errors.SourceError``; whatever the archive raises (Stop, a full disk) passes through.
+        """
