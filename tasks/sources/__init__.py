@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tasks.sources.base import Finding, NodeSpec, ServiceSpec, Source, Survey
 
 __all__ = ["Finding", "NodeSpec", "ServiceSpec", "Source", "Survey", "all", "get", "register"]
@@ -23,6 +21,6 @@ def get(key: str) -> Source:
     return _sources[key]
 
 
-def all() -> Iterator[Source]:  # noqa: A001
-    """Yield the sources in the order of their registration."""
-    yield from _sources.values()
+def all() -> tuple[Source, ...]:
+    """Return the sources in the order of their registration."""
+    return tuple(_sources.values())
