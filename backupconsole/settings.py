@@ -1,0 +1,197 @@
+"""All settings of the console, from the environment, in one place.
+
+``docs`` for people stand in the README's table; what a value means stands beside it here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from tzlocal import get_localzone_name
+
+from backupconsole.env import env_bool, env_int, env_list, env_path, env_str, key_from_file
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Everything that the console writes lies below this directory, unless DATA_STORAGE_PATH says otherwise for archives.
+DATA_DIR = env_path("DATA_DIR", BASE_DIR / "var")
+DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+# --- Web ---------------------------------------------------------------------------------------------------------
+SECRET_KEY = env_str("SECRET_KEY") or key_from_file(DATA_DIR / "secret-key")
+DEBUG = env_bool("DEBUG")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", "")
+# HTTPS=yes where a reverse proxy speaks TLS to the browsers: secure cookies, HSTS, redirect.
+HTTPS = env_bool("HTTPS")
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# The address of the person is taken from the connection, or from the proxy's header where a proxy is declared.
+TRUSTED_PROXY = env_bool("TRUSTED_PROXY")
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = env_int("SESSION_HOURS", 12, least=1) * 3600
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        # Bootstrap's stylesheet carries its control icons as data: images.
+        "img-src": [SELF, "data:"],
+        "font-src": [NONE],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+INSTALLED_APPS = [
+    "backupconsole.apps.ConsoleAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_q",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "django_htmx",
+    "csp",
+    "tasks",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "tasks.middleware.ViewerZoneMiddleware",
+]
+ROOT_URLCONF = "backupconsole.urls"
+WSGI_APPLICATION = "backupconsole.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tasks.context.console",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+INSTALLED_APPS.append("django.forms")
+CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Language and time -------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+# The console's own zone: names of files and wall-clock schedules are in it. The machine's zone unless said otherwise.
+TIME_ZONE = env_str("TIME_ZONE") or get_localzone_name() or "UTC"
+
+# --- Database ----------------------------------------------------------------------------------------------------
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(env_str("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'console.sqlite3'}")
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE and WAL: without them four writers at once produced "database is locked" (reference/anchors.md D.2).
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": DATA_DIR / "cache",
+    }
+}
+
+# --- Runs --------------------------------------------------------------------------------------------------------
+# "Data storage path" of the seed: LocalDir keeps its sets in DATA_STORAGE_PATH/LocalBackup/.
+DATA_STORAGE_PATH = env_path("DATA_STORAGE_PATH", DATA_DIR / "storage")
+# A run does not start when less than this stays free at a LocalDir destination after it.
+FREE_SPACE_FLOOR = env_int("FREE_SPACE_FLOOR_MB", 1000) * 1_000_000
+# Runs that are worked on at the same time, over all clusters; one cluster never has two.
+RUN_SLOTS = env_int("RUN_SLOTS", 2, least=1)
+RUN_TIME_LIMIT = env_int("RUN_TIME_LIMIT_SECONDS", 7200, least=60)
+# The worker renews its lease every LEASE/6 seconds; a run whose lease ran out is failed as "worker lost".
+LEASE_SECONDS = env_int("LEASE_SECONDS", 60, least=3)
+# A start that is later than this is postponed to the next period (admin_guide_000399).
+MISFIRE_SECONDS = 120
+# No tick for this long, or a run that nobody took for STALL_SECONDS: the supervisor restarts the cluster.
+TICK_SILENCE_SECONDS = env_int("TICK_SILENCE_SECONDS", 150, least=1)
+STALL_SECONDS = env_int("STALL_SECONDS", 15, least=1)
+
+Q_CLUSTER = {
+    "name": "backupconsole",
+    "orm": "default",
+    # One worker more than runs, so that the tick never waits behind them.
+    "workers": RUN_SLOTS + 1,
+    "queue_limit": 1,
+    "bulk": 1,
+    # Runs end themselves at RUN_TIME_LIMIT; the queue's own limits are only the last resort behind that.
+    "timeout": RUN_TIME_LIMIT + 300,
+    "retry": max(86_400, 4 * (RUN_TIME_LIMIT + 300)),
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": 500,
+    "recycle": 100,
+    "log_level": "WARNING",
+    "label": "Queue",
+}
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env_str("LOG_LEVEL", "INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}},
+}
+HOST_NAME = env_str("HOST_NAME") or os.uname().nodename

@@ -1,0 +1,156 @@
+"""What every path type and every store can do; the engine knows nothing else of a destination."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, BinaryIO, ClassVar, Protocol, Self
+
+from django import forms
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Sink(Protocol):
+    """Where an archive is written to."""
+
+    def write(self, data: Buffer) -> None:
+        """Write all of ``data``."""
+
+    def truncate(self, size: int) -> None:
+        """Drop everything after ``size`` bytes; the next write continues there."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Room at a destination, in bytes."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name in a directory of a destination; ``size`` in bytes, ``modified`` in UTC."""
+
+    name: str
+    size: int
+    modified: datetime
+    is_directory: bool
+
+
+class Upload(ABC):
+    """One file on its way: hidden under a partial name until ``publish``.
+
+    The order is write (and truncate) … ``seal`` … ``publish``. ``abort`` may come at any time before ``publish`` and
+    leaves nothing behind. Every method raises an error of ``storage.errors``.
+    """
+
+    @abstractmethod
+    def write(self, data: Buffer) -> None:
+        """Write all of ``data`` after what was written before."""
+
+    @abstractmethod
+    def truncate(self, size: int) -> None:
+        """Drop everything after ``size`` bytes; the next write continues there."""
+
+    @abstractmethod
+    def seal(self, size: int, sha256: str) -> None:
+        """Bring everything to stable storage and read it back; raise ``Corrupt`` unless size and hash are these."""
+
+    @abstractmethod
+    def publish(self) -> str:
+        """Give the file its final name and return its full path; raise ``AlreadyExists`` rather than overwrite."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Remove the partial file; never raises for a file that is gone already."""
+
+
+class Store(ABC):
+    """An open connection to a destination. Directories and names are single parts of a path below its root."""
+
+    @abstractmethod
+    def free_space(self) -> Space | None:
+        """Return the room left, or None where the destination does not tell."""
+
+    @abstractmethod
+    def put(self, directory: str, name: str, partial: str) -> Upload:
+        """Begin the file ``name`` in ``directory`` (made where it is missing) under the name ``partial``."""
+
+    @abstractmethod
+    def full_path(self, directory: str, name: str) -> str:
+        """Return the path of a file as an administrator of the destination would type it."""
+
+    @abstractmethod
+    def list(self, directory: str) -> list[Entry]:
+        """Return what is in ``directory``, hidden names too; an absent directory is empty."""
+
+    @abstractmethod
+    def stat(self, directory: str, name: str) -> Entry:
+        """Return the entry of a file; raise ``PathMissing`` where there is none."""
+
+    @abstractmethod
+    def open(self, directory: str, name: str) -> BinaryIO:
+        """Open a file for reading from its beginning."""
+
+    @abstractmethod
+    def delete(self, directory: str, name: str) -> None:
+        """Remove a file; a file that is gone already is no error."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+
+class DestinationForm(forms.Form):
+    """The fields of one path type, validating the browser's post and the stored values alike.
+
+    ``network`` is the cluster's IP mode, which presets *IP Mode*; ``stored`` tells that a password is already kept, so
+    that an empty password field means "unchanged".
+    """
+
+    copies = forms.IntegerField(
+        label="Maximum Number of Backup Copies",
+        min_value=1,
+        max_value=100_000,
+        initial=7,
+        help_text="Backup file sets that are kept. The oldest verified set goes after a successful run; "
+        "the last good one never.",
+        error_messages={
+            "required": "Say how many backup file sets to keep, at least 1.",
+            "min_value": "Keep at least 1 backup file set.",
+        },
+    )
+
+    def __init__(self, *args: Any, network: str = "ipv4", stored: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.network = network
+        self.stored = stored
+
+
+class PathType(ABC):
+    """A kind of destination. A sixth one is one more file with one more subclass."""
+
+    name: ClassVar[str]
+    note: ClassVar[str]
+    form_class: ClassVar[type[DestinationForm]]
+    # Names of the form's fields that are write-only and encrypted at rest.
+    secret_fields: ClassVar[tuple[str, ...]] = ()
+    # Whether a store is there to run it; without one the form exists but is not offered.
+    available: ClassVar[bool] = False
+
+    def summary(self, parameters: Mapping[str, Any]) -> str:
+        """Return where the files go in a few words, for the list."""
+        return str(parameters.get("server_ip", ""))
+
+    @abstractmethod
+    def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
+        """Open the destination; raise an error of ``storage.errors`` that names the field to change."""

@@ -1,0 +1,238 @@
+"""LocalDir: backup files on the local disk of the active management node (seed, step 7)."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
+
+from storage.base import Buffer, DestinationForm, Entry, PathType, Space, Store, Upload
+from storage.errors import AlreadyExists, BadPath, Corrupt, NoSpace, PathMissing, PermissionDenied, StoreError, StoreFault
+
+_READ = 1 << 20
+
+
+def _translate(error: OSError, path: Path) -> StoreError:
+    """Return the console's word for what the operating system said about ``path``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"The disk that holds {path.parent} is full.", cure="Free space there or keep fewer copies.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PermissionDenied(
+            f"The console may not write to {path.parent}.",
+            cure="Give its account the right to write there, or set another data storage path.",
+        )
+    if error.errno == errno.ENOENT:
+        return PathMissing(f"{path} is not there.")
+    if error.errno == errno.EEXIST:
+        return AlreadyExists(f"{path} is there already and is not overwritten.", cure="Run the task again.")
+    return StoreFault(f"{path}: {os.strerror(error.errno or errno.EIO)}.", cure="Look at the disk of this machine.")
+
+
+class LocalUpload(Upload):
+    """A file that grows in the destination itself under its hidden name; nothing is copied a second time."""
+
+    def __init__(self, partial: Path, final: Path) -> None:
+        self.partial = partial
+        self.final = final
+        try:
+            self._fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _translate(error, partial) from error
+
+    def write(self, data: Buffer) -> None:
+        """Write all of ``data``; raise ``NoSpace`` where the disk is full."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise _translate(error, self.partial) from error
+
+    def truncate(self, size: int) -> None:
+        """Drop everything after ``size`` bytes."""
+        os.ftruncate(self._fd, size)
+        os.lseek(self._fd, size, os.SEEK_SET)
+
+    def seal(self, size: int, sha256: str) -> None:
+        """Flush to the disk, drop the cached pages, and read the file back from there."""
+        try:
+            os.fsync(self._fd)
+            # Without this the check would read what is still in memory and prove nothing about the disk.
+            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            found = os.fstat(self._fd).st_size
+            digest = self._digest()
+        except OSError as error:
+            raise _translate(error, self.partial) from error
+        if found != size or digest != sha256:
+            raise Corrupt(
+                f"{self.final.name} was not stored as it was written: {found} of {size} bytes"
+                f"{'' if found != size else ', another SHA-256'}.",
+                cure="Check the disk of this machine.",
+            )
+
+    def _digest(self) -> str:
+        digest, buffer, offset = hashlib.sha256(), bytearray(_READ), 0
+        view = memoryview(buffer)
+        while count := os.preadv(self._fd, [view], offset):
+            digest.update(view[:count])
+            offset += count
+        return digest.hexdigest()
+
+    def publish(self) -> str:
+        """Rename to the final name; another file of that name is never overwritten."""
+        try:
+            self._link()
+            _sync_directory(self.final.parent)
+        except OSError as error:
+            raise _translate(error, self.final) from error
+        self._close()
+        return str(self.final)
+
+    def _link(self) -> None:
+        """Give the final name by a hard link, which unlike a rename refuses to overwrite."""
+        try:
+            os.link(self.partial, self.final)
+        except OSError as error:
+            # File systems without hard links: a rename, guarded as well as it can be there.
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                raise
+            if self.final.exists():
+                raise FileExistsError(errno.EEXIST, "exists") from error
+            os.rename(self.partial, self.final)
+        else:
+            os.unlink(self.partial)
+
+    def abort(self) -> None:
+        """Remove the partial file."""
+        self._close()
+        with suppress(OSError):
+            os.unlink(self.partial)
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class LocalDirStore(Store):
+    """A directory of this machine. Directories are 0700 and files 0600: archives of IoTDB hold passwords in clear."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise _translate(error, root) from error
+
+    def _path(self, *parts: str) -> Path:
+        for part in parts:
+            if not part or part in (".", "..") or "/" in part or "\0" in part:
+                raise BadPath(f"{part!r} cannot be the name of a backup file or directory.")
+        return self.root.joinpath(*parts)
+
+    def free_space(self) -> Space:
+        """Return the room on the disk, as far as this account may use it."""
+        figures = os.statvfs(self.root)
+        return Space(free=figures.f_bavail * figures.f_frsize, total=figures.f_blocks * figures.f_frsize)
+
+    def put(self, directory: str, name: str, partial: str) -> Upload:
+        """Begin a file; its directory is made where it is missing."""
+        folder = self._path(directory)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _sync_directory(self.root)
+        except OSError as error:
+            raise _translate(error, folder) from error
+        return LocalUpload(self._path(directory, partial), self._path(directory, name))
+
+    def full_path(self, directory: str, name: str) -> str:
+        """Return the absolute path of a file."""
+        return str(self._path(directory, name))
+
+    def list(self, directory: str) -> list[Entry]:
+        """Return what is in ``directory``."""
+        folder = self._path(directory)
+        try:
+            with os.scandir(folder) as items:
+                return sorted((_entry(item.name, item.stat(follow_symlinks=False)) for item in items), key=_by_name)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _translate(error, folder) from error
+
+    def stat(self, directory: str, name: str) -> Entry:
+        """Return the entry of a file."""
+        path = self._path(directory, name)
+        try:
+            return _entry(name, path.lstat())
+        except OSError as error:
+            raise _translate(error, path) from error
+
+    def open(self, directory: str, name: str) -> BinaryIO:
+        """Open a file for reading."""
+        path = self._path(directory, name)
+        try:
+            return open(path, "rb")
+        except OSError as error:
+            raise _translate(error, path) from error
+
+    def delete(self, directory: str, name: str) -> None:
+        """Remove a file and, when it was the last one, its directory."""
+        path = self._path(directory, name)
+        try:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.parent.rmdir()
+        except OSError as error:
+            raise _translate(error, path) from error
+
+
+def _entry(name: str, figures: os.stat_result) -> Entry:
+    modified = datetime.fromtimestamp(figures.st_mtime, UTC)
+    return Entry(name, figures.st_size, modified, (figures.st_mode & 0o170000) == 0o040000)
+
+
+def _by_name(entry: Entry) -> str:
+    return entry.name
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class LocalDirForm(DestinationForm):
+    """LocalDir asks for the number of copies only; the directory follows from the data storage path."""
+
+
+class LocalDir(PathType):
+    """The local disk of the active management node, below *Data storage path*/LocalBackup/."""
+
+    name = "LocalDir"
+    note = (
+        "Backup files are stored on the local disk of the active management node, in "
+        "Data storage path/LocalBackup/. The standby management node automatically synchronizes them."
+    )
+    form_class = LocalDirForm
+    available = True
+
+    def summary(self, parameters: Mapping[str, Any]) -> str:
+        """Return the host whose disk it is."""
+        return str(settings.HOST_NAME)
+
+    def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
+        """Open the directory, made where it is missing."""
+        return LocalDirStore(Path(settings.DATA_STORAGE_PATH) / "LocalBackup")
+
+
+PATH_TYPE = LocalDir()

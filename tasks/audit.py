@@ -1,0 +1,85 @@
+"""Writing the audit: every verb, by whom, from where, with secrets masked (design.md, decision 12)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Model
+from django.http import HttpRequest
+
+from tasks.models import AuditEvent
+from tasks.permissions import Asker
+
+_SECRET = re.compile(r"password|secret|token|private_key|passphrase", re.IGNORECASE)
+MASK = "******"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something: a person behind a request, or the console itself."""
+
+    name: str
+    user: Any = None
+    address: str = ""
+
+    def may(self, permission: str) -> bool:
+        """Tell whether the actor has ``permission``; the console itself has all."""
+        asker: Asker | None = self.user
+        return asker is None or asker.has_perm(permission)
+
+
+CONSOLE = Actor("console")
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Return the person behind ``request``."""
+    user: AbstractBaseUser | AnonymousUser = request.user
+    return Actor(user.get_username(), user, address_of(request))
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return the address a request came from; a proxy's header counts only where a proxy is declared."""
+    if settings.TRUSTED_PROXY:
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")[-1].strip()
+        if forwarded:
+            return forwarded[:64]
+    return str(request.META.get("REMOTE_ADDR", ""))[:64]
+
+
+def record(
+    actor: Actor,
+    verb: str,
+    target: Model,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    note: str = "",
+    result: str = AuditEvent.Result.SUCCESSFUL,
+) -> AuditEvent:
+    """Append one event. ``before`` and ``after`` hold plain values; what looks like a secret by its name is masked."""
+    return AuditEvent.objects.create(
+        actor=actor.name,
+        actor_id=getattr(actor.user, "pk", None),
+        address=actor.address,
+        verb=verb,
+        target_kind=str(target._meta.verbose_name),
+        target_id=target.pk,
+        target=str(target)[:255],
+        before=mask(before or {}),
+        after=mask(after or {}),
+        note=note,
+        result=result,
+    )
+
+
+def mask(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy whose secrets are replaced, at every depth."""
+    return {
+        key: MASK if _SECRET.search(key) and value else mask(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+    }

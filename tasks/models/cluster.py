@@ -1,0 +1,123 @@
+"""The inventory: clusters, their IoTDB services and the nodes of these."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from tasks.states import IPMode
+
+object_name = RegexValidator(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+    "Use letters, digits, dot, underscore and hyphen only, and begin with a letter or a digit.",
+)
+
+
+def absolute_path(value: str) -> None:
+    """Refuse a path that is not absolute, is the root, or has parts that lead elsewhere."""
+    if not value.startswith("/"):
+        raise ValidationError("Give an absolute path, for example /opt/iotdb.")
+    parts = value.split("/")
+    if "." in parts or ".." in parts:
+        raise ValidationError("The path has a part . or .. in it. Give the path without them.")
+    if not any(parts):
+        raise ValidationError("The root directory cannot be used. Give a directory below it, for example /opt/iotdb.")
+
+
+class Cluster(models.Model):
+    """One IoTDB installation the console looks after; *Backup Object* on the form."""
+
+    name = models.CharField("Name", max_length=64, unique=True, validators=[object_name])
+    ip_mode = models.CharField(
+        "Network",
+        max_length=4,
+        choices=IPMode.choices,
+        default=IPMode.IPV4,
+        help_text="Presets IP Mode where a task of this cluster sends its files to a server.",
+    )
+    note = models.CharField("Note", max_length=200, blank=True, help_text="What this cluster is for. Shown in the list.")
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+        permissions = [("manage_inventory", "Can look after clusters, services and nodes")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Service(models.Model):
+    """One IoTDB service of a cluster; its name is the *Data source* in the names of files."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="services")
+    name = models.CharField(
+        "Name",
+        max_length=32,
+        default="IoTDB",
+        validators=[
+            RegexValidator(
+                r"^[A-Za-z0-9][A-Za-z0-9.-]*\Z",
+                "Use letters, digits, dot and hyphen only: the name stands in file names, where underscores part it off.",
+            )
+        ],
+    )
+
+    class Meta:
+        ordering = ("cluster", "name")
+        constraints = [
+            models.UniqueConstraint(
+                fields=("cluster", "name"),
+                name="service_name_in_cluster",
+                violation_error_message="This cluster already has a service of that name. Choose a different name.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Node(models.Model):
+    """A host of a service, with its role and where the files of its IoTDB lie."""
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="nodes")
+    name = models.CharField("Name", max_length=64, validators=[object_name])
+    config_node = models.BooleanField("ConfigNode", default=True)
+    data_node = models.BooleanField("DataNode", default=True)
+    home = models.CharField(
+        "IoTDB home",
+        max_length=1024,
+        validators=[absolute_path],
+        help_text="The directory of this machine that holds conf and data of the IoTDB, for example /opt/iotdb.",
+    )
+    rpc_host = models.CharField(
+        "RPC address", max_length=255, blank=True, help_text="Host name or address of the DataNode's RPC service."
+    )
+    rpc_port = models.PositiveIntegerField(
+        "RPC port", default=6667, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+
+    class Meta:
+        ordering = ("service", "name")
+        constraints = [
+            models.UniqueConstraint(
+                fields=("service", "name"),
+                name="node_name_in_service",
+                violation_error_message="This service already has a node of that name. Choose a different name.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(config_node=True) | models.Q(data_node=True),
+                name="node_has_a_role",
+                violation_error_message="Choose ConfigNode, DataNode or both.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def roles(self) -> str:
+        """The node's roles in words."""
+        names = [label for has, label in ((self.config_node, "ConfigNode"), (self.data_node, "DataNode")) if has]
+        return " and ".join(names)

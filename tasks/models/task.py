@@ -1,0 +1,116 @@
+"""Backup tasks: what an admin creates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from tasks.models.cluster import Cluster, Service
+from tasks.naming import directory_name, name_problem
+from tasks.states import Mode, PeriodUnit, Policy, RunState
+
+
+class LiveTasks(models.Manager["BackupTask"]):
+    """Tasks that were not deleted."""
+
+    def get_queryset(self) -> models.QuerySet[BackupTask]:
+        """Leave out what was deleted; its runs and files stay known."""
+        return super().get_queryset().filter(deleted_at__isnull=True)
+
+
+class BackupTask(models.Model):
+    """What is backed up, when, and where the files go.
+
+    A deleted task keeps its row, so that its runs, its audit and the paths of its files stay known; its name is free
+    again. What the list shows of the last run is copied onto the task in the run's own transaction
+    (reference/performance.md, section 9), so that the list needs no join.
+    """
+
+    name = models.CharField("Name", max_length=64)
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="tasks", verbose_name="Backup Object")
+    mode = models.CharField("Mode", max_length=8, choices=Mode.choices, default=Mode.PERIODIC)
+    started = models.DateTimeField("Started", null=True, blank=True)
+    period = models.PositiveIntegerField("Period", default=1, validators=[MinValueValidator(1)])
+    period_unit = models.CharField(max_length=5, choices=PeriodUnit.choices, default=PeriodUnit.DAYS)
+    policy = models.CharField("Backup Policy", max_length=12, choices=Policy.choices, default=Policy.FULL)
+    data_source = models.CharField(max_length=32, default="iotdb-metadata")
+    all_services = models.BooleanField(default=True)
+    services = models.ManyToManyField(Service, blank=True, related_name="tasks")
+    path_type = models.CharField("Path Type", max_length=12)
+    destination: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict)
+    copies = models.PositiveIntegerField("Maximum Number of Backup Copies", validators=[MinValueValidator(1)])
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+    suspended = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.CharField(max_length=150, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    next_run_at = models.DateTimeField(null=True, blank=True)
+
+    last_run = models.ForeignKey("tasks.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    last_state = models.CharField(max_length=10, choices=RunState.choices, blank=True)
+    last_started_at = models.DateTimeField(null=True, blank=True)
+    last_ended_at = models.DateTimeField(null=True, blank=True)
+    last_bytes = models.BigIntegerField(null=True, blank=True)
+    last_reason = models.TextField(blank=True)
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    sets_kept = models.PositiveIntegerField(default=0)
+    outcomes = models.CharField(max_length=400, blank=True, help_text="The states of the last 30 runs, oldest first.")
+
+    objects = LiveTasks()
+    all_tasks: models.Manager[BackupTask] = models.Manager()
+
+    class Meta:
+        ordering = ("name",)
+        base_manager_name = "all_tasks"
+        permissions = [
+            ("view_console", "Can see tasks, runs and inventory"),
+            ("run_task", "Can run, stop, suspend and resume tasks"),
+            ("manage_task", "Can create, configure and delete tasks"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=("name",), condition=models.Q(deleted_at__isnull=True), name="task_name_in_use"
+            ),
+            models.CheckConstraint(condition=models.Q(copies__gte=1), name="task_keeps_a_copy"),
+            models.CheckConstraint(condition=models.Q(period__gte=1), name="task_period_positive"),
+            models.CheckConstraint(
+                condition=models.Q(mode=Mode.MANUAL) | models.Q(started__isnull=False), name="periodic_task_has_start"
+            ),
+            models.CheckConstraint(condition=models.Q(policy=Policy.FULL), name="metadata_is_backed_up_full"),
+        ]
+        indexes = [
+            models.Index(fields=("last_state", "name")),
+            models.Index(fields=("-last_started_at",)),
+            models.Index(fields=("next_run_at",), condition=models.Q(deleted_at__isnull=True), name="task_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean_fields(self, exclude: Any = None) -> None:
+        """Check the name by the rule of names as well."""
+        super().clean_fields(exclude=exclude)
+        problem = name_problem(self.name)
+        if problem and "name" not in (exclude or ()):
+            from django.core.exceptions import ValidationError
+
+            raise ValidationError({"name": problem})
+
+    @property
+    def periodic(self) -> bool:
+        """Whether the system starts the task."""
+        return self.mode == Mode.PERIODIC
+
+    @property
+    def directory(self) -> str:
+        """The name of the task's directory below the destination (seed, last step)."""
+        return directory_name(self.name, self.created_at, timezone.get_default_timezone())
+
+    def chosen_services(self) -> models.QuerySet[Service]:
+        """The services that the next run backs up: all of the cluster, or those assigned."""
+        services = self.cluster.services if self.all_services else self.services
+        return services.order_by("name").prefetch_related("nodes")

@@ -1,0 +1,91 @@
+"""The states of a run, in one table: value, label, look and allowed moves (design.md, decision 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import models
+
+
+class RunState(models.TextChoices):
+    """What became of a run. *Suspended* is a property of the task and not in here."""
+
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Running"
+    SUCCESSFUL = "successful", "Successful"
+    WARNINGS = "warnings", "Successful with warnings"
+    FAILED = "failed", "Failed"
+    STOPPED = "stopped", "Stopped"
+    POSTPONED = "postponed", "Postponed"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a state is shown: the class of its colour, its icon, and its shape in the strip of outcomes."""
+
+    css: str
+    icon: str
+    shape: str
+
+
+LOOKS: dict[str, Look] = {
+    RunState.WAITING: Look("status-idle", "i-wait", "none"),
+    RunState.RUNNING: Look("status-run", "i-run", "run"),
+    RunState.SUCCESSFUL: Look("status-ok", "i-ok", "ok"),
+    RunState.WARNINGS: Look("status-warn", "i-warn", "warn"),
+    RunState.FAILED: Look("status-fail", "i-fail", "fail"),
+    RunState.STOPPED: Look("status-idle", "i-stop", "stop"),
+    RunState.POSTPONED: Look("status-post", "i-post", "post"),
+}
+NO_RUNS_YET = Look("status-idle", "i-circle", "none")
+
+ACTIVE = (RunState.WAITING, RunState.RUNNING)
+GOOD = (RunState.SUCCESSFUL, RunState.WARNINGS)
+ENDED = (*GOOD, RunState.FAILED, RunState.STOPPED, RunState.POSTPONED)
+
+# A postponed occurrence is recorded as such from the start; nothing moves into that state.
+MOVES: dict[str, frozenset[str]] = {
+    RunState.WAITING: frozenset({RunState.RUNNING, RunState.STOPPED, RunState.FAILED}),
+    RunState.RUNNING: frozenset({RunState.SUCCESSFUL, RunState.WARNINGS, RunState.FAILED, RunState.STOPPED}),
+}
+
+
+def may_move(before: str, after: str) -> bool:
+    """Tell whether a run may go from ``before`` to ``after``."""
+    return after in MOVES.get(before, frozenset())
+
+
+class Mode(models.TextChoices):
+    """Who starts the task (seed, step 5)."""
+
+    PERIODIC = "periodic", "Periodic"
+    MANUAL = "manual", "Manual"
+
+
+class PeriodUnit(models.TextChoices):
+    """The unit of a period (seed, Table 1)."""
+
+    HOURS = "hours", "Hours"
+    DAYS = "days", "Days"
+
+
+class Policy(models.TextChoices):
+    """Backup Policy (seed, Table 1); for component metadata only the second is supported."""
+
+    FIRST_FULL = "first-full", "Full backup at the first time and incremental backup subsequently"
+    FULL = "full", "Full backup every time"
+    FULL_EVERY_N = "full-every-n", "Full backup once every n times"
+
+
+class IPMode(models.TextChoices):
+    """The network type of a cluster, and the mode of a target address (seed, step 7)."""
+
+    IPV4 = "ipv4", "IPv4"
+    IPV6 = "ipv6", "IPv6"
+
+
+class Trigger(models.TextChoices):
+    """What made a run."""
+
+    SCHEDULE = "schedule", "Schedule"
+    PERSON = "person", "Person"
