@@ -1,0 +1,107 @@
+"""What a run leaves behind in the database: its end, its log, and what the list shows of it.
+
+Every write to a running run is guarded by its lease token, so that a worker that was given up for dead cannot change
+the record of the run afterwards (design.md, decision 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from tasks.models import BackupTask, LogLine, Run
+from tasks.states import ACTIVE, GOOD, MOVES, RunState
+
+OUTCOMES_KEPT = 30
+_CODES = {
+    RunState.SUCCESSFUL: "s",
+    RunState.WARNINGS: "w",
+    RunState.FAILED: "f",
+    RunState.STOPPED: "x",
+    RunState.POSTPONED: "p",
+}
+OUTCOME_STATES = {code: state for state, code in _CODES.items()}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. ``size`` in bytes of all its files, for a good run only; ``reason`` is for the administrator."""
+
+    state: RunState
+    reason: str = ""
+    code: str = ""
+    size: int | None = None
+    verified_at: datetime | None = None
+
+
+def write_line(run_id: int, level: str, text: str) -> None:
+    """Add one line to the log of a run."""
+    LogLine.objects.create(run_id=run_id, level=level, text=text)
+
+
+@transaction.atomic
+def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = None) -> bool:
+    """End a run and copy its result onto its task; return False when the run was not ours to end.
+
+    ``token`` is the lease of the worker that ends it; None ends a run that waits, or one whose lease is given up by
+    the caller. Nothing changes unless the move is allowed by the table of states.
+    """
+    befores = [before for before, afters in MOVES.items() if outcome.state in afters]
+    rows = Run.objects.filter(pk=run_id, state__in=befores)
+    if token is not None:
+        rows = rows.filter(lease_token=token, state=RunState.RUNNING)
+    changed = rows.update(
+        state=outcome.state,
+        reason=outcome.reason,
+        error_code=outcome.code,
+        size=outcome.size,
+        verified_at=outcome.verified_at,
+        ended_at=now,
+        step="",
+        lease_until=None,
+    )
+    if not changed:
+        return False
+    copy_to_task(Run.objects.get(pk=run_id))
+    return True
+
+
+def copy_to_task(run: Run) -> None:
+    """Copy onto the task what the list shows of ``run``, its newest run.
+
+    Called in the transaction that changed the run, with the task's row locked where the database can.
+    """
+    task = BackupTask.all_tasks.select_for_update().get(pk=run.task_id)
+    task.last_run = run
+    task.last_state = run.state
+    task.last_started_at = run.started_at or run.scheduled_for or run.queued_at
+    task.last_ended_at = run.ended_at
+    task.last_bytes = run.size
+    task.last_reason = run.reason
+    if run.state in GOOD:
+        task.last_success_at = run.ended_at
+    if run.state not in ACTIVE:
+        task.outcomes = (task.outcomes + _CODES[RunState(run.state)])[-OUTCOMES_KEPT:]
+    task.save(
+        update_fields=(
+            "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason",
+            "last_success_at", "outcomes",
+        )
+    )  # fmt: skip
+
+
+def count_sets(task_id: int) -> int:
+    """Recount the sets that a task keeps, store the figure on the task and return it."""
+    kept = kept_sets(task_id).count()
+    BackupTask.all_tasks.filter(pk=task_id).update(sets_kept=kept)
+    return kept
+
+
+def kept_sets(task_id: int) -> QuerySet[Run]:
+    """Return the runs of a task whose set is verified and still at the destination, newest first."""
+    return Run.objects.filter(
+        task_id=task_id, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True
+    ).order_by(F("started_at").desc(), "-id")

@@ -1,0 +1,35 @@
+"""Every verb that a person or a program can do.
+
+Views, admin and commands call these and nothing deeper. Each verb checks the permission, changes the database in one
+transaction, writes the audit, and raises ``Refused`` with the reason where the present state does not allow it.
+"""
+
+from tasks.services.inventory import (
+    check_node,
+    delete_cluster,
+    delete_node,
+    delete_service,
+    save_cluster,
+    save_node,
+    save_service,
+)
+from tasks.services.runs import back_up_now, stop_run
+from tasks.services.tasks import TaskDraft, configure_task, create_task, delete_task, resume_task, suspend_task
+
+__all__ = [
+    "TaskDraft",
+    "back_up_now",
+    "check_node",
+    "configure_task",
+    "create_task",
+    "delete_cluster",
+    "delete_node",
+    "delete_service",
+    "delete_task",
+    "resume_task",
+    "save_cluster",
+    "save_node",
+    "save_service",
+    "stop_run",
+    "suspend_task",
+]

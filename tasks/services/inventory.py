@@ -1,0 +1,109 @@
+"""Verbs on the inventory: clusters, their services, and the nodes of these."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db import transaction
+from django.db.models import Model
+
+from tasks import audit, permissions, sources
+from tasks.audit import Actor
+from tasks.errors import EditConflict, Refused
+from tasks.models import Cluster, Node, Service
+from tasks.services.common import changes, require, values_of
+from tasks.sources.base import Finding, NodeSpec
+
+_CLUSTER = ("name", "ip_mode", "note")
+_SERVICE = ("name", "cluster")
+_NODE = ("name", "service", "config_node", "data_node", "home", "rpc_host", "rpc_port")
+Thing = TypeVar("Thing", bound=Model)
+
+
+def save_cluster(actor: Actor, cluster: Cluster) -> Cluster:
+    """Create or change a cluster; a new one gets its first service, *IoTDB*.
+
+    ``cluster.version`` is the one that the person read: raises ``EditConflict`` when somebody else saved it since.
+    """
+    fresh = cluster.pk is None
+    require(actor, permissions.INVENTORY, "create cluster" if fresh else "change cluster", cluster)
+    with transaction.atomic():
+        if not fresh:
+            if not Cluster.objects.filter(pk=cluster.pk, version=cluster.version).exists():
+                raise EditConflict(f"{cluster.name} was changed by somebody else while you edited it.")
+            cluster.version += 1
+        _save(actor, cluster, _CLUSTER)
+        if fresh:
+            Service.objects.create(cluster=cluster, name="IoTDB")
+    return cluster
+
+
+def save_service(actor: Actor, service: Service) -> Service:
+    """Create or change a service."""
+    require(actor, permissions.INVENTORY, "save service", service)
+    with transaction.atomic():
+        return _save(actor, service, _SERVICE)
+
+
+def save_node(actor: Actor, node: Node) -> Node:
+    """Create or change a node."""
+    require(actor, permissions.INVENTORY, "save node", node)
+    with transaction.atomic():
+        return _save(actor, node, _NODE)
+
+
+def delete_cluster(actor: Actor, cluster: Cluster) -> None:
+    """Remove a cluster that no task, not even a deleted one with history, refers to."""
+    require(actor, permissions.INVENTORY, "delete cluster", cluster)
+    names = list(cluster.tasks.values_list("name", flat=True)[:5])
+    if names:
+        raise Refused(
+            f"{cluster.name} is the Backup Object of {', '.join(names)}.", cure="Delete these tasks first."
+        )
+    if cluster.runs.exists():
+        raise Refused(f"{cluster.name} has backup runs in its history, which stay. It cannot be deleted.")
+    _delete(actor, cluster, _CLUSTER)
+
+
+def delete_service(actor: Actor, service: Service) -> None:
+    """Remove a service and its nodes, unless a task was assigned to it or it is the last one."""
+    require(actor, permissions.INVENTORY, "delete service", service)
+    names = list(service.tasks.filter(deleted_at__isnull=True).values_list("name", flat=True)[:5])
+    if names:
+        raise Refused(f"{service.name} is assigned to {', '.join(names)}.", cure="Configure these tasks first.")
+    if service.cluster.services.count() == 1:
+        raise Refused(f"{service.name} is the only service of {service.cluster.name}.", cure="Delete the cluster.")
+    _delete(actor, service, _SERVICE)
+
+
+def delete_node(actor: Actor, node: Node) -> None:
+    """Remove a node; its files are no longer backed up from the next run on."""
+    require(actor, permissions.INVENTORY, "delete node", node)
+    _delete(actor, node, _NODE)
+
+
+def spec_of(node: Node) -> NodeSpec:
+    """Return a node as a data source sees it."""
+    return NodeSpec(node.name, node.home, node.config_node, node.data_node, node.rpc_host, node.rpc_port)
+
+
+def check_node(actor: Actor, node: Node) -> list[Finding]:
+    """Look at the node's IoTDB home and say what is there; changes nothing."""
+    require(actor, permissions.INVENTORY, "check node", node)
+    return sources.get("iotdb-metadata").check(spec_of(node))
+
+
+def _save(actor: Actor, thing: Thing, fields: tuple[str, ...]) -> Thing:
+    """Save ``thing`` and write what changed to the audit."""
+    noun = str(thing._meta.verbose_name)
+    old = type(thing)._default_manager.filter(pk=thing.pk).first() if thing.pk else None
+    thing.save()
+    before, after = changes(values_of(old, fields) if old else {}, values_of(thing, fields))
+    audit.record(actor, f"change {noun}" if old else f"create {noun}", thing, before=before, after=after)
+    return thing
+
+
+def _delete(actor: Actor, thing: Model, fields: tuple[str, ...]) -> None:
+    with transaction.atomic():
+        audit.record(actor, f"delete {thing._meta.verbose_name}", thing, before=values_of(thing, fields))
+        thing.delete()

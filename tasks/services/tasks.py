@@ -1,0 +1,168 @@
+"""Verbs on backup tasks: create, configure, suspend, resume, delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from tasks import audit, permissions
+from tasks.audit import Actor
+from tasks.errors import EditConflict, Refused
+from tasks.models import BackupTask, Cluster, Service
+from tasks.schedule import Schedule
+from tasks.services.common import changes, require, values_of
+from tasks.services.runs import request_stop
+from tasks.states import ACTIVE, Mode, Policy
+
+_AUDITED = (
+    "name", "cluster", "mode", "started", "period", "period_unit", "policy", "data_source", "all_services",
+    "path_type", "destination", "copies",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TaskDraft:
+    """What a person decided about a task; already checked by the form, checked again by the database."""
+
+    name: str
+    cluster: Cluster
+    mode: str
+    path_type: str
+    copies: int
+    destination: dict[str, Any] = field(default_factory=dict)
+    started: datetime | None = None
+    period: int = 1
+    period_unit: str = "days"
+    data_source: str = "iotdb-metadata"
+    all_services: bool = True
+    services: tuple[Service, ...] = ()
+
+
+def schedule_of(task: BackupTask) -> Schedule | None:
+    """Return the schedule of a periodic task, None of a manual one."""
+    if task.mode != Mode.PERIODIC or task.started is None:
+        return None
+    return Schedule(task.started, task.period, task.period_unit, timezone.get_default_timezone())
+
+
+def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
+    """Create a task; raise ``Refused`` naming the field where its name is taken."""
+    task = BackupTask(name=draft.name, created_at=now, created_by=actor.name, policy=Policy.FULL)
+    require(actor, permissions.MANAGE, "create task", task)
+    _apply(task, draft, now)
+    try:
+        with transaction.atomic():
+            task.save(force_insert=True)
+            task.services.set([] if draft.all_services else draft.services)
+            audit.record(actor, "create task", task, after=_audited(task))
+    except IntegrityError as error:
+        raise _name_taken(draft.name) from error
+    return task
+
+
+def configure_task(actor: Actor, task: BackupTask, version: int, draft: TaskDraft, now: datetime) -> BackupTask:
+    """Change a task that was read at ``version``; a run that is under way goes on with what it started with.
+
+    Name, Backup Object, Mode, data source and path type stay as they are (admin_guide_000230). Raises
+    ``EditConflict`` when somebody else saved the task since.
+    """
+    require(actor, permissions.MANAGE, "configure task", task)
+    with transaction.atomic():
+        current = BackupTask.objects.select_for_update().filter(pk=task.pk).first()
+        if current is None:
+            raise Refused(f"{task.name} was deleted meanwhile.", cure="Go back to the list.")
+        if current.version != version:
+            raise EditConflict(f"{task.name} was changed by somebody else while you edited it.")
+        before = _audited(current)
+        current.version += 1
+        fixed = TaskDraft(
+            **{
+                **draft.__dict__,
+                "name": current.name,
+                "cluster": current.cluster,
+                "mode": current.mode,
+                "path_type": current.path_type,
+                "data_source": current.data_source,
+            }
+        )
+        _apply(current, fixed, now)
+        current.save()
+        current.services.set([] if draft.all_services else draft.services)
+        old, new = changes(before, _audited(current))
+        audit.record(actor, "configure task", current, before=old, after=new)
+    return current
+
+
+def suspend_task(actor: Actor, task: BackupTask, now: datetime) -> None:
+    """Stop starting a periodic task automatically, and stop the run that is under way (admin_guide_000231)."""
+    require(actor, permissions.RUN, "suspend task", task)
+    with transaction.atomic():
+        current = _locked(task)
+        if not current.periodic:
+            raise Refused(f"{task.name} is a manual task. Only periodic tasks can be suspended.")
+        if current.suspended:
+            raise Refused(f"{task.name} is suspended already.")
+        BackupTask.objects.filter(pk=task.pk).update(suspended=True, next_run_at=None, version=current.version + 1)
+        for run in current.runs.filter(state__in=ACTIVE):
+            request_stop(actor, run, now)
+        audit.record(actor, "suspend task", current)
+    task.refresh_from_db()
+
+
+def resume_task(actor: Actor, task: BackupTask, now: datetime) -> None:
+    """Start a suspended task automatically again, from its next period on; nothing is made up for."""
+    require(actor, permissions.RUN, "resume task", task)
+    with transaction.atomic():
+        current = _locked(task)
+        if not current.suspended:
+            raise Refused(f"{task.name} is not suspended.")
+        schedule = schedule_of(current)
+        BackupTask.objects.filter(pk=task.pk).update(
+            suspended=False, next_run_at=schedule and schedule.first_after(now), version=current.version + 1
+        )
+        audit.record(actor, "resume task", current)
+    task.refresh_from_db()
+
+
+def delete_task(actor: Actor, task: BackupTask, now: datetime) -> None:
+    """Remove a task from the list. Its backup files stay where they are, and so do its history and its audit."""
+    require(actor, permissions.MANAGE, "delete task", task)
+    with transaction.atomic():
+        current = _locked(task)
+        for run in current.runs.filter(state__in=ACTIVE):
+            request_stop(actor, run, now)
+        BackupTask.objects.filter(pk=task.pk).update(deleted_at=now, next_run_at=None)
+        audit.record(actor, "delete task", current, before=_audited(current), note=f"{current.sets_kept} sets are kept")
+
+
+def _locked(task: BackupTask) -> BackupTask:
+    current = BackupTask.objects.select_for_update().filter(pk=task.pk).first()
+    if current is None:
+        raise Refused(f"{task.name} was deleted meanwhile.", cure="Go back to the list.")
+    return current
+
+
+def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
+    """Put the draft onto the task and work out its next run."""
+    for name in ("cluster", "mode", "period", "period_unit", "data_source", "all_services", "path_type", "copies"):
+        setattr(task, name, getattr(draft, name))
+    task.destination = dict(draft.destination)
+    task.started = draft.started if draft.mode == Mode.PERIODIC else None
+    schedule = schedule_of(task)
+    # Started is given to the minute: one that names the present minute is still to come.
+    minute = now.replace(second=0, microsecond=0) - timedelta(microseconds=1)
+    task.next_run_at = None if schedule is None or task.suspended else schedule.first_after(minute)
+
+
+def _audited(task: BackupTask) -> dict[str, Any]:
+    values = values_of(task, _AUDITED)
+    values["services"] = "all" if task.all_services else sorted(task.services.values_list("name", flat=True))
+    return values
+
+
+def _name_taken(name: str) -> Refused:
+    return Refused(f"Another task is already called {name}.", cure="Choose a different name.", field="name")
