@@ -1,0 +1,27 @@
+"""The archive engine: one pass, bounded memory, every member and the archive hashed, and proven by reading back."""
+
+from .blocks import Sink
+from .gzip import LEVELS, default_threads
+from .manifest import MANIFEST_NAME, Head, Member, Totals, read_manifest
+from .tree import TreeCount, add_tree
+from .verify import Verified, verify_archive
+from .writer import ArchiveResult, ArchiveWriter, Checkpoint, FileShrank
+
+__all__ = [
+    "LEVELS",
+    "MANIFEST_NAME",
+    "ArchiveResult",
+    "ArchiveWriter",
+    "Checkpoint",
+    "FileShrank",
+    "Head",
+    "Member",
+    "Sink",
+    "Totals",
+    "TreeCount",
+    "Verified",
+    "add_tree",
+    "default_threads",
+    "read_manifest",
+    "verify_archive",
+]

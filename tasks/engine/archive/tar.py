@@ -1,0 +1,156 @@
+"""Headers of tar members: ustar (POSIX.1-1988), and a PAX record (POSIX.1-2001) only where ustar cannot say it.
+
+PAX is used for names that fit neither the 100 bytes nor the split at a slash into 155 and 100 bytes, link targets
+above 100 bytes, sizes from 8 GiB, user and group ids above 2097151, and times before 1970 or after 2242. Names are
+bytes: UTF-8 as it is, and bytes that are not UTF-8 unchanged, as GNU tar writes and reads them.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from functools import lru_cache
+from typing import NamedTuple
+from zlib import adler32
+
+RECORD = 512  # bytes; everything in a tar is padded to it
+ZEROS = bytes(RECORD)
+END = bytes(2 * RECORD)
+FILE, SYMLINK, DIRECTORY, EXTENDED = b"0", b"2", b"5", b"x"
+MAGIC = b"ustar\x0000"
+
+_BLANK_CHECKSUM = b" " * 8
+_MAX_ID = 0o7777777
+_MAX_OCTAL = 0o77777777777  # sizes in bytes and times in seconds
+_EXTENDED_NAME = b"././@PaxHeader"
+
+
+def encode_name(name: str) -> bytes:
+    """Return the bytes of a member name or link target; surrogates stand for bytes that are not UTF-8 (PEP 383)."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def padding(size: int) -> int:
+    """Return how many zero bytes follow ``size`` bytes of data."""
+    return -size & (RECORD - 1)
+
+
+def checksum(header: bytes) -> int:
+    """Return the sum of the 512 bytes of a header, its own checksum field counted as blanks.
+
+    Adler-32 holds the sum of up to 256 bytes, plus one, in its low half; twice that is much faster than ``sum``.
+    """
+    blanked = header[:148] + _BLANK_CHECKSUM + header[156:]
+    return (adler32(blanked[:256]) & 0xFFFF) + (adler32(blanked[256:]) & 0xFFFF) - 2
+
+
+class Attributes(NamedTuple):
+    """Permission bits, time of the last change in whole seconds since the epoch, and owner."""
+
+    mode: int
+    mtime: int
+    uid: int
+    gid: int
+
+
+def attributes_of(stat: os.stat_result) -> Attributes:
+    """Return what a header says of a file; the time is rounded down to a second as tar keeps it."""
+    return Attributes(stat.st_mode & 0o7777, stat.st_mtime_ns // 1_000_000_000, stat.st_uid, stat.st_gid)
+
+
+def own_attributes(mtime: int) -> Attributes:
+    """Return what is said of a file made by this process itself: mode 0600, and its own user and group."""
+    return Attributes(0o600, mtime, os.geteuid(), os.getegid())
+
+
+def member_header(name: bytes, size: int, about: Attributes, kind: bytes = FILE, target: bytes = b"") -> bytes:
+    """Return the header of a member: 512 bytes, or 1,536 and more where it takes an extended header before it."""
+    mode, mtime, uid, gid = about
+    prefix = b""
+    extended: list[tuple[bytes, bytes]] = []
+    if len(name) > 100:
+        prefix, name = _split(name, extended)
+    if len(target) > 100:
+        extended.append((b"linkpath", target))
+        target = target[:100]
+    if size > _MAX_OCTAL:
+        extended.append((b"size", b"%d" % size))
+        size = 0
+    if not 0 <= mtime <= _MAX_OCTAL:
+        extended.append((b"mtime", b"%d" % mtime))
+        mtime = 0
+    if uid > _MAX_ID or gid > _MAX_ID:
+        extended.extend([(b"uid", b"%d" % uid), (b"gid", b"%d" % gid)])
+    owner, names = _owner(uid, gid)
+    header = b"%b%07o\0%b%011o\0%011o\0        %b%b%b%b%b" % (
+        name.ljust(100, b"\0"), mode, owner, size, mtime, kind, target.ljust(100, b"\0"), MAGIC, names,
+        prefix.ljust(167, b"\0"),
+    )  # fmt: skip
+    total = (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) - 2
+    header = b"%b%06o\0 %b" % (header[:148], total, header[156:])
+    return _extended_header(extended) + header if extended else header
+
+
+def parse_extended(data: bytes) -> dict[bytes, bytes]:
+    """Return the records of an extended header; raises ValueError where they are not well formed."""
+    records: dict[bytes, bytes] = {}
+    while data:
+        digits, blank, _ = data.partition(b" ")
+        length = int(digits)
+        body, data = data[len(digits) + 1 : length], data[length:]
+        key, equals, value = body.partition(b"=")
+        if not (blank and equals and value.endswith(b"\n")):
+            raise ValueError("an extended header is not well formed")
+        records[key] = value[:-1]
+    return records
+
+
+def _split(name: bytes, extended: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Return prefix and name; where no slash divides it well the whole goes into an extended header."""
+    slash = name.rfind(b"/", 1, min(156, len(name) - 1))
+    if slash > 0 and len(name) - slash - 1 <= 100:
+        return name[:slash], name[slash + 1 :]
+    extended.append((b"path", name))
+    return b"", name[-100:].lstrip(b"/")
+
+
+@lru_cache(maxsize=1024)
+def _owner(uid: int, gid: int) -> tuple[bytes, bytes]:
+    """Return the ids and the names of an owner as fields of a header; ids too big for it are given as zero."""
+    ids = b"%07o\0%07o\0" % (uid if uid <= _MAX_ID else 0, gid if gid <= _MAX_ID else 0)
+    return ids, _user_name(uid).ljust(32, b"\0") + _group_name(gid).ljust(32, b"\0") + b"0000000\x000000000\0"
+
+
+def _user_name(uid: int) -> bytes:
+    try:
+        return _fitting(pwd.getpwuid(uid).pw_name)
+    except (KeyError, OverflowError):
+        return b""
+
+
+def _group_name(gid: int) -> bytes:
+    try:
+        return _fitting(grp.getgrgid(gid).gr_name)
+    except (KeyError, OverflowError):
+        return b""
+
+
+def _fitting(name: str) -> bytes:
+    encoded = encode_name(name)
+    return encoded if len(encoded) < 32 else b""
+
+
+def _extended_header(records: list[tuple[bytes, bytes]]) -> bytes:
+    body = b"".join(_record(key, value) for key, value in records)
+    head = member_header(_EXTENDED_NAME, len(body), Attributes(0o644, 0, 0, 0), EXTENDED)
+    return head + body + bytes(padding(len(body)))
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """Return one record; its length counts itself."""
+    rest = b" %b=%b\n" % (key, value)
+    length = len(rest) + 1
+    while len(b"%d" % length) + len(rest) != length:
+        length = len(b"%d" % length) + len(rest)
+    return b"%d%b" % (length, rest)
