@@ -1,11 +1,13 @@
 """Who may: roles as groups, and the permissions of each (issue: Who may).
 
-The table is the truth: the groups are brought to it after every ``migrate``.
+The table is the truth; a migration brings the groups to it, and each change of the table brings a migration.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
+
+from django.apps.registry import Apps
 
 VIEW = "tasks.view_console"
 RUN = "tasks.run_task"
@@ -39,14 +41,14 @@ class Asker(Protocol):
         """Tell whether it has."""
 
 
-def seed_roles() -> None:
-    """Make the groups of ``ROLES`` hold exactly the permissions listed there; other groups are left alone."""
-    from django.contrib.auth.models import Group, Permission
+def seed_roles(apps: Apps) -> None:
+    """Make the groups of ``ROLES`` hold exactly the permissions listed there; other groups are left alone.
 
+    ``apps`` is the registry to take the models from, so that migrations can call this. Idempotent.
+    """
+    groups, rights = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     for name, wanted in ROLES.items():
-        group, _ = Group.objects.get_or_create(name=name)
-        pairs = [permission.split(".", 1) for permission in wanted]
-        found = Permission.objects.filter(
-            content_type__app_label__in={app for app, _ in pairs}, codename__in={code for _, code in pairs}
-        ).select_related("content_type")
-        group.permissions.set(p for p in found if f"{p.content_type.app_label}.{p.codename}" in wanted)
+        group, _ = groups.objects.get_or_create(name=name)
+        codes = {permission.split(".", 1)[1] for permission in wanted}
+        found = rights.objects.filter(codename__in=codes).select_related("content_type")
+        group.permissions.set([right for right in found if f"{right.content_type.app_label}.{right.codename}" in wanted])
