@@ -1,6 +1,6 @@
 """The archive engine: one pass, bounded memory, every member and the archive hashed, and proven by reading back."""
 
-from .blocks import Sink
+from .blocks import Damage, Sink
 from .gzip import LEVELS, default_threads
 from .manifest import MANIFEST_NAME, Head, Member, Totals, read_manifest
 from .tree import TreeCount, add_tree
@@ -13,6 +13,7 @@ __all__ = [
     "ArchiveResult",
     "ArchiveWriter",
     "Checkpoint",
+    "Damage",
     "FileShrank",
     "Head",
     "Member",

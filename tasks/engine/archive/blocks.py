@@ -13,6 +13,10 @@ GZIP_HEADER = bytes.fromhex("1f8b0800000000000003")  # no name, no time: the sam
 LAST_BLOCK = b"\x03\x00"  # an empty final deflate block
 
 
+class Damage(ValueError):
+    """What is wrong with an archive or a manifest, as the middle of a sentence about it."""
+
+
 class Writable(Protocol):
     """A binary file, an upload, or anything else that takes bytes."""
 

@@ -145,7 +145,11 @@ class ParallelGzip:
         boundary = mark.boundary
         if boundary is not self._boundary:
             self._drain()
-            boundary.restore(self._output)
+            try:
+                boundary.restore(self._output)
+            except BaseException as error:
+                self.fail(error)
+                raise
             self.view[: mark.position] = boundary.prefix[: mark.position]
             self._dictionary = boundary.dictionary
             self._boundary = boundary

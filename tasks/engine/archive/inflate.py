@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip_lib, isal_zlib
 
-from .blocks import GZIP_HEADER, gzip_trailer
+from .blocks import GZIP_HEADER, Damage, gzip_trailer
 from .gzip import FAREWELL, PATIENCE
 
 _DAMAGED = cast("type[Exception]", igzip_lib.IsalError)  # its stub declares an instance
@@ -28,8 +28,8 @@ _TRAILER = 8  # bytes
 class Inflater:
     """The inflated bytes of one gzip member that fills the whole of ``reader``.
 
-    ``size`` and ``sha256`` are those of the compressed bytes, complete once ``expect_end`` has returned. ValueError and
-    EOFError say what is wrong with the stream; errors of the reader and of ``check`` come out as they are.
+    ``size`` and ``sha256`` are those of the compressed bytes, complete once ``expect_end`` has returned. Damage
+    says what is wrong with the stream; errors of the reader and of ``check`` come out as they are.
     """
 
     def __init__(self, reader: BinaryIO, check: Callable[[], None]) -> None:
@@ -69,10 +69,10 @@ class Inflater:
         return b"".join(self.chunks(size))
 
     def chunks(self, size: int) -> Iterator[memoryview]:
-        """Yield the next ``size`` bytes piece by piece; EOFError where the stream has fewer."""
+        """Yield the next ``size`` bytes piece by piece; Damage where the stream has fewer."""
         while size:
             if not self._current and not self._next():
-                raise EOFError("it ends too early")
+                raise Damage("it ends too early")
             piece = self._current[:size]
             self._current = self._current[len(piece) :]
             size -= len(piece)
@@ -81,9 +81,9 @@ class Inflater:
     def expect_end(self) -> None:
         """Take the end of the stream and check it: nothing may follow, CRC and length have to be right."""
         if self._current or self._next():
-            raise ValueError("it goes on after its end")
+            raise Damage("it goes on after its end")
         if self._trailer != gzip_trailer(self._crc, self._inflated):
-            raise ValueError("the checksum at its end is not that of its content")
+            raise Damage("the checksum at its end is not that of its content")
 
     def _next(self) -> bool:
         """Take the next chunk into ``_current``; False at the end."""
@@ -132,7 +132,7 @@ class Inflater:
         while len(head) < len(GZIP_HEADER) and (data := self._read()):
             head += data
         if not head.startswith(GZIP_HEADER):
-            raise ValueError("it does not begin like an archive of this console" if head else "it is empty")
+            raise Damage("it does not begin like an archive of this console" if head else "it is empty")
         stream = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
         data = head[len(GZIP_HEADER) :]
         while not stream.eof:
@@ -141,21 +141,23 @@ class Inflater:
             if not data and stream.needs_input:
                 data = self._read()
                 if not data:
-                    raise EOFError("it ends too early")
+                    raise Damage("it ends too early")
             try:
                 chunk = stream.decompress(data, _CHUNK)
             except _DAMAGED as error:
-                raise ValueError("it cannot be decompressed") from error
-            data = b""
+                raise Damage("it cannot be decompressed") from error
             if chunk:
                 self._hand_over(chunk)
+            elif not data and not stream.eof:
+                raise Damage("it cannot be decompressed")
+            data = b""
         self._finish(stream.unused_data)
 
     def _finish(self, rest: bytes) -> None:
         while len(rest) <= _TRAILER and (data := self._read()):
             rest += data
         if len(rest) < _TRAILER:
-            raise EOFError("it ends too early")
+            raise Damage("it ends too early")
         if len(rest) > _TRAILER:
-            raise ValueError("it goes on after its end")
+            raise Damage("it goes on after its end")
         self._trailer = rest

@@ -23,6 +23,8 @@ from json.encoder import encode_basestring_ascii as quote
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .blocks import Damage
+
 MANIFEST_NAME = "MANIFEST.json"
 FORMAT = "backup-console-manifest"
 VERSION = 1
@@ -116,41 +118,43 @@ class Lines:
 
 
 def split_lines(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    """Yield lines without their end; raises ValueError where one is longer than ``MAX_LINE``."""
+    """Yield lines without their end; raises Damage where one is longer than ``MAX_LINE``."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + bytes(chunk)).split(b"\n")
         if len(rest) > MAX_LINE:
-            raise ValueError("a line of the manifest is too long")
+            raise Damage("a line of the manifest is too long")
         yield from lines
     if rest:
         yield rest
 
 
 def parse_head(line: bytes) -> Head:
-    """Return the head; raises ValueError where the line is none, or of a version that is not known."""
+    """Return the head; raises Damage where the line is none, or of a version that is not known."""
     try:
         head = json.loads(line + b"]}")
         if head["format"] != FORMAT or head["version"] != VERSION or head["members"] != []:
-            raise ValueError("the manifest has a format that this version of the console does not know")
+            raise Damage("the manifest has a format that this version of the console does not know")
         return Head(head["facts"], Totals(**head["totals"]), head.get("archive"))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("the head of the manifest is not complete") from error
+    except Damage:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damage("the head of the manifest is not complete") from error
 
 
 def member_lines(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines of the members as they were added, the head taken before; ValueError without an end."""
+    """Yield the lines of the members as they were added, the head taken before; Damage without an end."""
     for line in lines:
         if line == b"]}":
             if any(lines):
-                raise ValueError("the manifest goes on after its end")
+                raise Damage("the manifest goes on after its end")
             return
         yield line.removesuffix(b",")
-    raise ValueError("the manifest ends early")
+    raise Damage("the manifest ends early")
 
 
 def read_manifest(path: Path) -> tuple[Head, Iterator[dict[str, Any]]]:
-    """Open a manifest beside an archive: its head, and its members one by one. Raises ValueError, OSError."""
+    """Open a manifest beside an archive: its head, and its members one by one. Raises Damage, OSError."""
 
     def chunks() -> Iterator[bytes]:
         with path.open("rb") as file:

@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from zlib import adler32
 
+from .blocks import Damage
+
 RECORD = 512  # bytes; everything in a tar is padded to it
 ZEROS = bytes(RECORD)
 END = bytes(2 * RECORD)
@@ -29,6 +31,11 @@ _EXTENDED_NAME = b"././@PaxHeader"
 def encode_name(name: str) -> bytes:
     """Return the bytes of a member name or link target; surrogates stand for bytes that are not UTF-8 (PEP 383)."""
     return name.encode("utf-8", "surrogateescape")
+
+
+def decode_name(name: bytes) -> str:
+    """Return a member name or link target as ``encode_name`` takes it."""
+    return name.decode("utf-8", "surrogateescape")
 
 
 def padding(size: int) -> int:
@@ -52,11 +59,13 @@ class Attributes(NamedTuple):
     mtime: int
     uid: int
     gid: int
+    nanoseconds: int = 0  # on top of mtime; kept only where an extended header is needed anyway
 
 
 def attributes_of(stat: os.stat_result) -> Attributes:
-    """Return what a header says of a file; the time is rounded down to a second as tar keeps it."""
-    return Attributes(stat.st_mode & 0o7777, stat.st_mtime_ns // 1_000_000_000, stat.st_uid, stat.st_gid)
+    """Return what a header says of a file; the time is rounded down to a second as ustar keeps it."""
+    mtime, nanoseconds = divmod(stat.st_mtime_ns, 1_000_000_000)
+    return Attributes(stat.st_mode & 0o7777, mtime, stat.st_uid, stat.st_gid, nanoseconds)
 
 
 def own_attributes(mtime: int) -> Attributes:
@@ -66,7 +75,7 @@ def own_attributes(mtime: int) -> Attributes:
 
 def member_header(name: bytes, size: int, about: Attributes, kind: bytes = FILE, target: bytes = b"") -> bytes:
     """Return the header of a member: 512 bytes, or 1,536 and more where it takes an extended header before it."""
-    mode, mtime, uid, gid = about
+    mode, mtime, uid, gid, nanoseconds = about
     prefix = b""
     extended: list[tuple[bytes, bytes]] = []
     if len(name) > 100:
@@ -77,11 +86,11 @@ def member_header(name: bytes, size: int, about: Attributes, kind: bytes = FILE,
     if size > _MAX_OCTAL:
         extended.append((b"size", b"%d" % size))
         size = 0
-    if not 0 <= mtime <= _MAX_OCTAL:
-        extended.append((b"mtime", b"%d" % mtime))
-        mtime = 0
     if uid > _MAX_ID or gid > _MAX_ID:
         extended.extend([(b"uid", b"%d" % uid), (b"gid", b"%d" % gid)])
+    if extended or not 0 <= mtime <= _MAX_OCTAL:
+        extended.append((b"mtime", _exact_time(mtime, nanoseconds)))
+        mtime = min(max(mtime, 0), _MAX_OCTAL)
     owner, names = _owner(uid, gid)
     header = b"%b%07o\0%b%011o\0%011o\0        %b%b%b%b%b" % (
         name.ljust(100, b"\0"), mode, owner, size, mtime, kind, target.ljust(100, b"\0"), MAGIC, names,
@@ -93,15 +102,15 @@ def member_header(name: bytes, size: int, about: Attributes, kind: bytes = FILE,
 
 
 def parse_extended(data: bytes) -> dict[bytes, bytes]:
-    """Return the records of an extended header; raises ValueError where they are not well formed."""
+    """Return the records of an extended header; raises Damage where they are not well formed."""
     records: dict[bytes, bytes] = {}
     while data:
-        digits, blank, _ = data.partition(b" ")
-        length = int(digits)
+        digits, _, _ = data.partition(b" ")
+        length = int(digits) if digits.isdigit() else 0
         body, data = data[len(digits) + 1 : length], data[length:]
         key, equals, value = body.partition(b"=")
-        if not (blank and equals and value.endswith(b"\n")):
-            raise ValueError("an extended header is not well formed")
+        if not (equals and value.endswith(b"\n")):
+            raise Damage("an extended header is not well formed")
         records[key] = value[:-1]
     return records
 
@@ -120,6 +129,14 @@ def _owner(uid: int, gid: int) -> tuple[bytes, bytes]:
     """Return the ids and the names of an owner as fields of a header; ids too big for it are given as zero."""
     ids = b"%07o\0%07o\0" % (uid if uid <= _MAX_ID else 0, gid if gid <= _MAX_ID else 0)
     return ids, _user_name(uid).ljust(32, b"\0") + _group_name(gid).ljust(32, b"\0") + b"0000000\x000000000\0"
+
+
+def _exact_time(mtime: int, nanoseconds: int) -> bytes:
+    """Return a time as a decimal; GNU tar compares it to the nanosecond where there is an extended header."""
+    if not nanoseconds:
+        return b"%d" % mtime
+    seconds, fraction = divmod(abs(mtime * 1_000_000_000 + nanoseconds), 1_000_000_000)
+    return b"%b%d.%09d" % (b"-" if mtime < 0 else b"", seconds, fraction)
 
 
 def _user_name(uid: int) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 from storage.errors import Corrupt
 
 from . import manifest, tar
+from .blocks import Damage
 from .inflate import Inflater
 from .manifest import MANIFEST_NAME, Totals
 
@@ -52,7 +53,7 @@ def verify_archive(
         proof = _Proof(source, scratch)
         try:
             totals, facts = proof.run()
-        except (ValueError, EOFError) as error:
+        except Damage as error:
             raise proof.corrupt(str(error)) from error
         finally:
             proof.lines.close()
@@ -78,7 +79,7 @@ class _Header(NamedTuple):
 
 
 class _Proof:
-    """One reading of one archive; ``ValueError`` and ``EOFError`` in it say what is wrong."""
+    """One reading of one archive; ``Damage`` in it says what is wrong."""
 
     def __init__(self, source: Inflater, scratch: str | os.PathLike[str] | None) -> None:
         self.source = source
@@ -95,7 +96,7 @@ class _Proof:
         while True:
             header = self.next_header()
             if header is None:
-                raise ValueError(f"it has no {MANIFEST_NAME}")
+                raise Damage(f"it has no {MANIFEST_NAME}")
             self.name = header.name
             if header.name == MANIFEST_NAME:
                 break
@@ -104,11 +105,11 @@ class _Proof:
         head = self.compare(header.size)
         self.name = ""
         if self.source.exactly(len(tar.END)) != tar.END:
-            raise ValueError("something follows its manifest")
+            raise Damage("something follows its manifest")
         self.source.expect_end()
         totals = Totals(self.members, self.files, self.source_bytes)
         if totals != head.totals:
-            raise ValueError("the counts in its manifest are not those of its members")
+            raise Damage("the counts in its manifest are not those of its members")
         return totals, head.facts
 
     def next_header(self) -> _Header | None:
@@ -118,7 +119,7 @@ class _Proof:
         if block[156:157] == tar.EXTENDED:
             size = _parse(block, {}).size
             if size > _MAX_EXTENDED:
-                raise ValueError("an extended header is too long")
+                raise Damage("an extended header is too long")
             extended = tar.parse_extended(self.source.exactly(size))
             self.skip_padding(size)
             block = self.source.exactly(tar.RECORD)
@@ -131,7 +132,7 @@ class _Proof:
         if header.kind == tar.SYMLINK:
             return manifest.symlink_line(header.name, header.target, header.mode, header.mtime)
         if header.kind != tar.FILE:
-            raise ValueError(f"a member has the unknown type {header.kind!r}")
+            raise Damage(f"a member has the unknown type {header.kind!r}")
         digest = new_sha256(usedforsecurity=False)
         for chunk in self.source.chunks(header.size):
             digest.update(chunk)
@@ -149,9 +150,9 @@ class _Proof:
         for listed in manifest.member_lines(lines):
             actual = next(found, b"")
             if actual != listed:
-                raise ValueError(_difference(actual, listed, found))
+                raise Damage(_difference(actual, listed, found))
         for actual in found:
-            raise ValueError(f"{manifest.name_of(actual)} is in it, but not in its manifest")
+            raise Damage(f"{manifest.name_of(actual)} is in it, but not in its manifest")
         self.skip_padding(size)
         return head
 
@@ -159,23 +160,28 @@ class _Proof:
         """Take the zeros that fill a member up to a record."""
         rest = tar.padding(size)
         if rest and self.source.exactly(rest) != tar.ZEROS[:rest]:
-            raise ValueError("the space between two members is not empty")
+            raise Damage("the space between two members is not empty")
 
 
 def _parse(block: bytes, extended: dict[bytes, bytes]) -> _Header:
     if block[257:265] != tar.MAGIC or block[148:156] != b"%06o\0 " % tar.checksum(block):
-        raise ValueError("a member's header is not readable")
+        raise Damage("a member's header is not readable")
     name, prefix = (field.split(b"\0", 1)[0] for field in (block[:100], block[345:500]))
     name = extended.get(b"path", prefix + b"/" + name if prefix else name)
     target = extended.get(b"linkpath", block[157:257].split(b"\0", 1)[0])
-    return _Header(
-        os.fsdecode(name),
-        block[156:157],
-        int(extended.get(b"size", block[124:135]), 10 if b"size" in extended else 8),
-        int(block[100:107], 8),
-        int(extended.get(b"mtime", block[136:147]), 10 if b"mtime" in extended else 8),
-        os.fsdecode(target),
-    )
+    try:
+        size = int(extended[b"size"]) if b"size" in extended else int(block[124:135], 8)
+        mtime = _whole_seconds(extended[b"mtime"]) if b"mtime" in extended else int(block[136:147], 8)
+        mode = int(block[100:107], 8)
+    except ValueError as error:
+        raise Damage("a member's header is not readable") from error
+    return _Header(tar.decode_name(name), block[156:157], size, mode, mtime, tar.decode_name(target))
+
+
+def _whole_seconds(value: bytes) -> int:
+    """Return a decimal time rounded down, as the manifest has it."""
+    seconds, _, fraction = value.partition(b".")
+    return int(seconds) - (seconds.startswith(b"-") and int(fraction or b"0") > 0)
 
 
 def _difference(actual: bytes, listed: bytes, rest: Iterator[bytes]) -> str:
