@@ -1,7 +1,7 @@
 """Reading settings from the environment: typed, and loud about values that make no sense.
 
-Every name may be given as ``NAME`` or, for secrets that should not stand in an environment, as ``NAME_FILE`` holding the
-path of a file whose first line is the value.
+Every name may be given as ``NAME`` or, for secrets that should not stand in an environment, as ``NAME_FILE`` holding
+the path of a file whose first line is the value.
 """
 
 from __future__ import annotations

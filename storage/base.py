@@ -44,8 +44,8 @@ class Entry:
 class Upload(ABC):
     """One file on its way: hidden under a partial name until ``publish``.
 
-    The order is write (and truncate) … ``seal`` … ``publish``. ``abort`` may come at any time before ``publish`` and
-    leaves nothing behind. Every method raises an error of ``storage.errors``.
+    The order is write (and truncate) … ``seal``, ``reader`` … ``publish``. ``abort`` may come at any time before
+    ``publish`` and leaves nothing behind. Every method raises an error of ``storage.errors``.
     """
 
     @abstractmethod
@@ -57,8 +57,12 @@ class Upload(ABC):
         """Drop everything after ``size`` bytes; the next write continues there."""
 
     @abstractmethod
-    def seal(self, size: int, sha256: str) -> None:
-        """Bring everything to stable storage and read it back; raise ``Corrupt`` unless size and hash are these."""
+    def seal(self, size: int) -> None:
+        """Bring everything to stable storage; raise ``Corrupt`` unless ``size`` bytes are there."""
+
+    @abstractmethod
+    def reader(self) -> BinaryIO:
+        """Open the sealed file for reading back what the destination, not a cache of ours, holds."""
 
     @abstractmethod
     def publish(self) -> str:
@@ -100,7 +104,7 @@ class Store(ABC):
     def delete(self, directory: str, name: str) -> None:
         """Remove a file; a file that is gone already is no error."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (a local directory has nothing to end)
         """End the connection."""
 
     def __enter__(self) -> Self:

@@ -51,4 +51,6 @@ def seed_roles(apps: Apps) -> None:
         group, _ = groups.objects.get_or_create(name=name)
         codes = {permission.split(".", 1)[1] for permission in wanted}
         found = rights.objects.filter(codename__in=codes).select_related("content_type")
-        group.permissions.set([right for right in found if f"{right.content_type.app_label}.{right.codename}" in wanted])
+        group.permissions.set(
+            [right for right in found if f"{right.content_type.app_label}.{right.codename}" in wanted]
+        )

@@ -28,7 +28,9 @@ def format_duration(duration: timedelta | float) -> str:
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if 0 < seconds < 1:
         return "under 1 s"
-    return _two_units(round(max(0, seconds)), (("day", "days", 86400), ("h", "h", 3600), ("min", "min", 60), ("s", "s", 1)))
+    return _two_units(
+        round(max(0, seconds)), (("day", "days", 86400), ("h", "h", 3600), ("min", "min", 60), ("s", "s", 1))
+    )
 
 
 def format_distance(duration: timedelta | float) -> str:

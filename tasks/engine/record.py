@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, QuerySet
 
-from tasks.models import BackupTask, LogLine, Run
+from tasks.models import BackupFile, BackupTask, LogLine, Run
 from tasks.states import ACTIVE, GOOD, MOVES, RunState
 
 OUTCOMES_KEPT = 30
@@ -28,13 +28,11 @@ OUTCOME_STATES = {code: state for state, code in _CODES.items()}
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. ``size`` in bytes of all its files, for a good run only; ``reason`` is for the administrator."""
+    """How a run ended; ``reason`` is for the administrator, ``code`` that of the error."""
 
     state: RunState
     reason: str = ""
     code: str = ""
-    size: int | None = None
-    verified_at: datetime | None = None
 
 
 def write_line(run_id: int, level: str, text: str) -> None:
@@ -57,8 +55,6 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
         state=outcome.state,
         reason=outcome.reason,
         error_code=outcome.code,
-        size=outcome.size,
-        verified_at=outcome.verified_at,
         ended_at=now,
         step="",
         lease_until=None,
@@ -91,6 +87,38 @@ def copy_to_task(run: Run) -> None:
             "last_success_at", "outcomes",
         )
     )  # fmt: skip
+
+
+@transaction.atomic
+def announce(run_id: int, token: str, files: list[BackupFile]) -> bool:
+    """Put files on record that are about to get their final names; return False when the lease is gone."""
+    if not Run.objects.filter(pk=run_id, state=RunState.RUNNING, lease_token=token).exists():
+        return False
+    BackupFile.objects.bulk_create(files)
+    return True
+
+
+@transaction.atomic
+def prove(run_id: int, token: str, now: datetime, size: int) -> bool:
+    """Record that the files of a run are published and proven; return False when the lease is gone.
+
+    From here on the set counts, whatever becomes of the worker. ``size`` in bytes is that of all its files.
+    """
+    held = Run.objects.filter(pk=run_id, state=RunState.RUNNING, lease_token=token)
+    if not held.update(verified_at=now, size=size):
+        return False
+    BackupFile.objects.filter(run_id=run_id).update(verified_at=now)
+    return True
+
+
+def give_up(run: Run, reason: str, now: datetime) -> bool:
+    """End a run whose worker was lost: failed, or, where its set was proven already, good with a warning."""
+    if run.verified_at is None:
+        return finish(run.pk, Outcome(RunState.FAILED, reason, "worker-lost"), now, token=run.lease_token)
+    reason = f"{reason} The set had been published and proven before."
+    ended = finish(run.pk, Outcome(RunState.WARNINGS, reason, "worker-lost"), now, token=run.lease_token)
+    count_sets(run.task_id)
+    return ended
 
 
 def count_sets(task_id: int) -> int:

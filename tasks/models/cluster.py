@@ -36,7 +36,7 @@ class Cluster(models.Model):
         default=IPMode.IPV4,
         help_text="Presets IP Mode where a task of this cluster sends its files to a server.",
     )
-    note = models.CharField("Note", max_length=200, blank=True, help_text="What this cluster is for. Shown in the list.")
+    note = models.CharField("Note", max_length=200, blank=True, help_text="What this cluster is for.")
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -59,7 +59,7 @@ class Service(models.Model):
         validators=[
             RegexValidator(
                 r"^[A-Za-z0-9][A-Za-z0-9.-]*\Z",
-                "Use letters, digits, dot and hyphen only: the name stands in file names, where underscores part it off.",
+                "Use letters, digits, dot and hyphen only: in file names an underscore parts this name off.",
             )
         ],
     )

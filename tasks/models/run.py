@@ -63,9 +63,7 @@ class Run(models.Model):
                 condition=~Q(state=RunState.RUNNING) | (~Q(lease_token="") & Q(lease_until__isnull=False)),
                 name="running_has_lease",
             ),
-            models.CheckConstraint(
-                condition=Q(state__in=ACTIVE) | Q(ended_at__isnull=False), name="ended_run_has_end"
-            ),
+            models.CheckConstraint(condition=Q(state__in=ACTIVE) | Q(ended_at__isnull=False), name="ended_run_has_end"),
             models.CheckConstraint(condition=~Q(state__in=GOOD) | Q(size__isnull=False), name="good_run_has_size"),
         ]
         indexes = [

@@ -9,10 +9,11 @@ from django.db.models import Model
 
 from tasks import audit, permissions, sources
 from tasks.audit import Actor
+from tasks.engine.snapshot import node_spec
 from tasks.errors import EditConflict, Refused
 from tasks.models import Cluster, Node, Service
 from tasks.services.common import changes, require, values_of
-from tasks.sources.base import Finding, NodeSpec
+from tasks.sources.base import Finding
 
 _CLUSTER = ("name", "ip_mode", "note")
 _SERVICE = ("name", "cluster")
@@ -57,9 +58,7 @@ def delete_cluster(actor: Actor, cluster: Cluster) -> None:
     require(actor, permissions.INVENTORY, "delete cluster", cluster)
     names = list(cluster.tasks.values_list("name", flat=True)[:5])
     if names:
-        raise Refused(
-            f"{cluster.name} is the Backup Object of {', '.join(names)}.", cure="Delete these tasks first."
-        )
+        raise Refused(f"{cluster.name} is the Backup Object of {', '.join(names)}.", cure="Delete these tasks first.")
     if cluster.runs.exists():
         raise Refused(f"{cluster.name} has backup runs in its history, which stay. It cannot be deleted.")
     _delete(actor, cluster, _CLUSTER)
@@ -82,15 +81,10 @@ def delete_node(actor: Actor, node: Node) -> None:
     _delete(actor, node, _NODE)
 
 
-def spec_of(node: Node) -> NodeSpec:
-    """Return a node as a data source sees it."""
-    return NodeSpec(node.name, node.home, node.config_node, node.data_node, node.rpc_host, node.rpc_port)
-
-
 def check_node(actor: Actor, node: Node) -> list[Finding]:
     """Look at the node's IoTDB home and say what is there; changes nothing."""
     require(actor, permissions.INVENTORY, "check node", node)
-    return sources.get("iotdb-metadata").check(spec_of(node))
+    return sources.get("iotdb-metadata").check(node_spec(node))
 
 
 def _save(actor: Actor, thing: Thing, fields: tuple[str, ...]) -> Thing:

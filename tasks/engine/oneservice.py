@@ -1,0 +1,136 @@
+"""One service of a run: its archive, written, proven by reading back, and published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from storage.base import Store, Upload
+from tasks.engine.archive import ArchiveResult, ArchiveWriter, verify_archive
+from tasks.engine.snapshot import Snapshot, scratch_directory
+from tasks.naming import manifest_name, partial_name
+from tasks.sources.base import Log, ServiceSpec, Survey
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass
+class Sealed:
+    """An archive that is whole and proven under its partial name, with the manifest that goes beside it."""
+
+    service: ServiceSpec
+    survey: Survey
+    name: str
+    result: ArchiveResult
+    archive: Upload
+    manifest: Upload
+
+    def publish(self) -> str:
+        """Give both their final names, the manifest first, so that no archive is ever without one; return the path."""
+        self.manifest.publish()
+        return self.archive.publish()
+
+    def abort(self) -> None:
+        """Remove what is still under a partial name."""
+        self.archive.abort()
+        self.manifest.abort()
+
+
+@dataclass
+class Writing:
+    """Writes archives of one run. ``current`` is the archive in work, for the progress that another thread reports."""
+
+    snapshot: Snapshot
+    store: Store
+    check: Callable[[], None]
+    log: Log
+    current: ArchiveWriter | None = None
+    read_before: int = 0
+    written_before: int = 0
+
+    def progress(self) -> dict[str, int]:
+        """Return bytes read from the source and written to the destination so far, over all services."""
+        current = self.current
+        return {
+            "bytes_read": self.read_before + (current.source_bytes if current else 0),
+            "bytes_written": self.written_before + (current.archive_bytes if current else 0),
+        }
+
+    def write(self, service: ServiceSpec, survey: Survey, checking: Callable[[], None]) -> Sealed:
+        """Archive ``service``, read it back and compare, and return it ready to be published.
+
+        ``checking`` is called when the reading back begins. On any error nothing is left at the destination.
+        """
+        name = self.snapshot.archive_name(service, survey.version)
+        archive = self._put(name)
+        beside: Upload | None = None
+        try:
+            beside = self._put(manifest_name(name))
+            result = self._fill(service, survey, name, archive, beside)
+            checking()
+            self._prove(archive, result)
+            return Sealed(service, survey, name, result, archive, beside)
+        except BaseException:
+            archive.abort()
+            if beside is not None:
+                beside.abort()
+            raise
+
+    def _put(self, name: str) -> Upload:
+        return self.store.put(self.snapshot.directory, name, partial_name(name, self.snapshot.run_id))
+
+    def _fill(self, service: ServiceSpec, survey: Survey, name: str, archive: Upload, beside: Upload) -> ArchiveResult:
+        scratch = scratch_directory()
+        with ArchiveWriter(archive, check=self.check, scratch=scratch) as writer:
+            self.current = writer
+            try:
+                facts = self._facts(service, survey)
+                facts["source"] = self.snapshot.source.copy(service, survey, writer, self.log)
+                result = writer.finish(facts)
+                counted = _Counted(beside)
+                writer.write_manifest(counted, facts, name)
+                beside.seal(counted.size)
+            finally:
+                self.read_before += writer.source_bytes
+                self.written_before += writer.archive_bytes
+                self.current = None
+        return result
+
+    def _facts(self, service: ServiceSpec, survey: Survey) -> dict[str, Any]:
+        """Return what the manifest says about the archive as a whole."""
+        snapshot = self.snapshot
+        return {
+            "format": MANIFEST_FORMAT,
+            "data_source": snapshot.data_source,
+            "task": snapshot.task_name,
+            "run": snapshot.run_id,
+            "cluster": snapshot.cluster,
+            "service": service.name,
+            "version": survey.version,
+            "cluster_id": survey.cluster_id,
+            "hot": survey.running,
+            "executed_at": _iso(snapshot.started),
+        }
+
+    def _prove(self, archive: Upload, result: ArchiveResult) -> None:
+        archive.seal(result.size)
+        with archive.reader() as reader:
+            verify_archive(reader, sha256=result.sha256, check=self.check, scratch=scratch_directory())
+
+
+class _Counted:
+    """Passes bytes on to an upload and counts them, for its seal."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload = upload
+        self.size = 0
+
+    def write(self, data: bytes, /) -> None:
+        self.upload.write(data)
+        self.size += len(data)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

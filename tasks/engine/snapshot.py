@@ -1,0 +1,108 @@
+"""What a run works with: the task as it was when the run began, in values that cannot change under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from storage.base import Store
+from storage.registry import get_path_type
+from tasks import sources
+from tasks.errors import NothingToBackUp
+from tasks.models import BackupTask, Node, Run
+from tasks.naming import file_name
+from tasks.sources.base import NodeSpec, ServiceSpec, Source
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One run's parameters. ``started`` is the task execution time of the file names."""
+
+    run_id: int
+    task_id: int
+    task_name: str
+    cluster: str
+    directory: str
+    path_type: str
+    destination: dict[str, Any]
+    copies: int
+    data_source: str
+    services: tuple[ServiceSpec, ...]
+    started: datetime
+
+    @property
+    def source(self) -> Source:
+        """The data source that knows how to read the services."""
+        return sources.get(self.data_source)
+
+    def connect(self) -> Store:
+        """Open the destination."""
+        return connect(self.path_type, self.destination)
+
+    def archive_name(self, service: ServiceSpec, version: str) -> str:
+        """Return the seed's file name for the archive of ``service``."""
+        return file_name(version, service.name, self.started, timezone.get_default_timezone())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is kept with the run; secrets are not in it."""
+        return {
+            "directory": self.directory,
+            "path_type": self.path_type,
+            "destination": self.destination,
+            "copies": self.copies,
+            "services": [service.name for service in self.services],
+        }
+
+
+def connect(path_type: str, destination: Mapping[str, Any]) -> Store:
+    """Open a destination by the name of its path type and its parameters."""
+    return get_path_type(path_type).connect(destination, {})
+
+
+def node_spec(node: Node) -> NodeSpec:
+    """Return a node as a data source sees it."""
+    return NodeSpec(node.name, node.home, node.config_node, node.data_node, node.rpc_host, node.rpc_port)
+
+
+def take(run: Run) -> Snapshot:
+    """Read the task of ``run`` as it is now. Raises ``NothingToBackUp`` where no node is left to back up."""
+    task = BackupTask.all_tasks.select_related("cluster").get(pk=run.task_id)
+    services = tuple(
+        ServiceSpec(task.cluster.name, service.name, tuple(node_spec(node) for node in service.nodes.all()))
+        for service in task.chosen_services()
+    )
+    if not services:
+        raise NothingToBackUp(
+            f"None of the services assigned to {task.name} exists any more.", cure="Configure the task."
+        )
+    for service in services:
+        if not service.nodes:
+            raise NothingToBackUp(
+                f"Service {service.name} of {task.cluster.name} has no nodes.",
+                cure="Add its nodes on the page of the cluster, or leave the service out of the task.",
+            )
+    return Snapshot(
+        run_id=run.pk,
+        task_id=task.pk,
+        task_name=task.name,
+        cluster=task.cluster.name,
+        directory=task.directory,
+        path_type=task.path_type,
+        destination=dict(task.destination),
+        copies=task.copies,
+        data_source=task.data_source,
+        services=services,
+        started=run.started_at or timezone.now(),
+    )
+
+
+def scratch_directory() -> str:
+    """Return the directory for temporary files of runs, made where it is missing."""
+    path = settings.DATA_DIR / "spool"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return str(path)
