@@ -1,0 +1,41 @@
+"""NFS: backup files in the NAS by the NFS protocol (seed, step 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from storage.base import PathType, Store
+from storage.fields import NoStoreYet, ServerForm, address_field, ip_mode_field, path_field
+from storage.rules import clean_shared_path
+
+
+class NFSForm(ServerForm):
+    """The fields of NFS in the order of the seed."""
+
+    ip_mode = ip_mode_field()
+    server_ip = address_field("Server IP Address", "The IP address of the NAS server.")
+    shared_path = path_field(
+        "Server Shared Path",
+        "The shared directory of the NAS server. It cannot be the root directory, and its user group and owner group "
+        "must be nobody:nobody.",
+    )
+
+    field_order = ("ip_mode", "server_ip", "shared_path", "copies")
+    widths: ClassVar[Mapping[str, str]] = {"ip_mode": "w2", "server_ip": "w4", "copies": "w4"}
+    rules = {"shared_path": clean_shared_path}
+
+
+class NFS(PathType):
+    """A shared directory of a NAS server."""
+
+    name = "NFS"
+    note = "Backup files are stored in the NAS using the NFS protocol. Deploy the NAS server first."
+    form_class = NFSForm
+
+    def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
+        """Raise ``NoStoreYet``."""
+        raise NoStoreYet(self.name)
+
+
+PATH_TYPE = NFS()
