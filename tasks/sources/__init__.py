@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.sources.base import Finding, NodeSpec, ServiceSpec, Source, Survey
+from tasks.sources.iotdb_metadata import IoTDBMetadata
 
 __all__ = ["Finding", "NodeSpec", "ServiceSpec", "Source", "Survey", "all", "get", "register"]
 
@@ -24,3 +25,6 @@ def get(key: str) -> Source:
 def all() -> tuple[Source, ...]:
     """Return the sources in the order of their registration."""
     return tuple(_sources.values())
+
+
+register(IoTDBMetadata())

@@ -1,7 +1,7 @@
 """What a data source is: something whose files are surveyed, checked and copied into an archive.
 
-A data source knows how its files must be read; it knows nothing of tasks, stores, forms or the database. The caller
-passes values (``ServiceSpec``) and gets values back, so a source can be tried on any directory.
+A data source knows how its files must be read; it knows nothing of tasks, stores, forms or the database. The
+caller passes values (``ServiceSpec``) and gets values back, so a source can be tried on any directory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Log = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A host of a service: its name, the absolute path of its home, its roles, and its RPC address if it has one."""
+    """A host of a service: its name, the absolute path of its home, its roles, its RPC address if it has one."""
 
     name: str
     home: str
@@ -41,7 +41,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of what Check found on a node; ``cure`` says what to do and is empty where nothing is wrong."""
+    """One line of what Check found on a node; ``cure`` says what to do, empty where nothing is wrong."""
 
     level: Level
     what: str
@@ -53,8 +53,8 @@ class Finding:
 class Survey:
     """What a copy taken now would hold: ``bytes`` and ``files`` are the amount to read, before compression.
 
-    ``running`` is True when at least one node of the service runs. ``warnings`` are sentences for the run's log that
-    make the run end as Successful with warnings.
+    ``running`` is True when at least one node of the service runs. ``warnings`` are sentences for the run's log
+    that make the run end as Successful with warnings.
     """
 
     version: str
@@ -67,6 +67,10 @@ class Survey:
 
 class Archive(Protocol):
     """The part of ``tasks.engine.archive.ArchiveWriter`` that a source needs."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the archive itself failed, so that an error is not about the file that was read."""
 
     def add_directory(self, name: str, stat: os.stat_result) -> None:
         """Add a directory."""
@@ -100,7 +104,7 @@ class Source(ABC):
 
     @abstractmethod
     def survey(self, service: ServiceSpec) -> Survey:
-        """Return what a copy would hold. Raises ``tasks.errors.SourceError`` when no whole copy can be made."""
+        """Return what a copy would hold. Raises ``tasks.errors.SourceError`` where no whole copy can be made."""
 
     @abstractmethod
     def copy(self, service: ServiceSpec, survey: Survey, archive: Archive, log: Log) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""Copy the metadata of an IoTDB service, hot or cold, so that what is restored fits together."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tasks.errors import KeepsChanging
+from tasks.sources.base import Archive, Log, NodeSpec
+from tasks.sources.iotdb_groups import Part, copy_order, groups_of, regions_of
+from tasks.sources.iotdb_properties import Layout
+from tasks.sources.listing import Vanished, printable, reading
+from tasks.sources.seqlock import Copied, amount, copy_group
+
+STARTS = 5
+
+Nodes = list[tuple[NodeSpec, Layout]]
+Pause = Callable[[float], None]
+
+
+def copy_metadata(nodes: Nodes, archive: Archive, log: Log, pause: Pause = time.sleep) -> list[dict[str, Any]]:
+    """Copy all parts of all nodes in the safe order, and return what each part holds, for the manifest.
+
+    1. ConfigNodes before DataNodes, and the rest in the order of ``copy_order``.
+    2. Each group is read until it did not change while it was read (``copy_group``).
+    3. A region that was there at any time before has to be there at the end. A database that is dropped goes from
+       the ConfigNode first; a copy taken across that would name a region that it does not hold, and a server that
+       was restored from it could not answer or not start. Then everything is copied again, from the start.
+
+    Raises KeepsChanging, Unreadable, and whatever the archive raises.
+    """
+    checkpoint = archive.checkpoint()
+    for _ in range(STARTS):
+        seen = regions_of(nodes)
+        facts = []
+        for part in copy_order(nodes):
+            copied = _copy_part(part, archive, log, pause)
+            seen |= regions_of(nodes)
+            if copied.files or not part.optional:
+                log("INFO", f"{part.title}, {amount(copied.files, copied.bytes)}.")
+                facts.append(_fact(part, copied))
+        lost = seen - regions_of(nodes)
+        if not lost:
+            return facts
+        log("WARN", _dropped(lost))
+        archive.rollback(checkpoint)
+    raise KeepsChanging(
+        f"Databases or regions were dropped at each of {STARTS} attempts to copy the metadata.",
+        cure="Run the task again when no databases are dropped and no regions moved.",
+    )
+
+
+def _copy_part(part: Part, archive: Archive, log: Log, pause: Pause) -> Copied:
+    try:
+        with reading(part.node, part.path):
+            groups = groups_of(part)
+    except Vanished:
+        groups = []
+    copied = Copied()
+    for group in groups:
+        copied += copy_group(group, archive, log, pause)
+    return copied
+
+
+def _fact(part: Part, copied: Copied) -> dict[str, Any]:
+    return {
+        "node": part.node,
+        "role": part.role,
+        "part": part.label,
+        "files": copied.files,
+        "bytes": copied.bytes,
+        "rereads": copied.rereads,
+    }
+
+
+def _dropped(lost: set[str]) -> str:
+    names = ", ".join(printable(os.path.basename(path)) for path in sorted(lost)[:3])
+    more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+    return f"Regions went away while the copy ran ({names}{more}): a database was dropped. Copying from the start."

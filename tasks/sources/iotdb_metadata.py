@@ -1,0 +1,70 @@
+"""The data source *IoTDB*: the metadata of an Apache IoTDB service, read from files on this host.
+
+Tried on IoTDB 2.0.1-beta: copies of a running server under DDL were restored without loss. Copied are the ConfigNode,
+the DataNode's consensus groups and system directory, installed jars, and the whole ``conf`` directory, so that a host
+can be rebuilt. Time series (``data/datanode/data``, ``wal``) and logs are not metadata and are not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.sources.base import Archive, Finding, Log, NodeSpec, ServiceSpec, Source, Survey
+from tasks.sources.iotdb_check import check
+from tasks.sources.iotdb_copy import copy_metadata
+from tasks.sources.iotdb_running import is_running
+from tasks.sources.iotdb_survey import NodeFacts, open_layout, read_facts, survey
+
+
+class IoTDBMetadata(Source):
+    """Metadata of IoTDB: schema, partitions, accounts, functions, tables; hot where the server runs, cold else."""
+
+    key = "iotdb-metadata"
+    label = "IoTDB"
+    group = "Metadata and other data"
+
+    def check(self, node: NodeSpec) -> list[Finding]:
+        """Return what is found at the home of a node."""
+        return check(node)
+
+    def survey(self, service: ServiceSpec) -> Survey:
+        """Return what a copy would hold. Raises HomeMissing, Unreadable, NothingToBackUp, KeepsChanging."""
+        return survey(service)
+
+    def copy(self, service: ServiceSpec, survey: Survey, archive: Archive, log: Log) -> dict[str, Any]:
+        """Copy all nodes of a service and return the facts by which a restore finds its way.
+
+        The caller logs the warnings of the survey. Raises HomeMissing, Unreadable, KeepsChanging, and whatever the
+        archive raises.
+        """
+        facts = [read_facts(node, open_layout(node)) for node in service.nodes]
+        running = {known.node.name: is_running(known.node, known.layout) for known in facts}
+        for name, runs in running.items():
+            if not runs:
+                log("INFO", f"IoTDB on {name} is stopped: cold copy.")
+        parts = copy_metadata([(known.node, known.layout) for known in facts], archive, log)
+        return {
+            "source": self.key,
+            "cluster": service.cluster,
+            "service": service.name,
+            "version": survey.version,
+            "cluster_id": survey.cluster_id,
+            "nodes": [_node_fact(known, running[known.node.name]) for known in facts],
+            "parts": parts,
+        }
+
+
+def _node_fact(known: NodeFacts, running: bool) -> dict[str, Any]:
+    """Real directories, and the ids, addresses and ports that IoTDB insists on when it starts again."""
+    return {
+        "name": known.node.name,
+        "home": known.node.home,
+        "config_node": known.node.config_node,
+        "data_node": known.node.data_node,
+        "running": running,
+        "version": known.version,
+        "cluster_id": known.cluster_id,
+        "directories": {**known.layout.directories, "conf": known.layout.conf},
+        "config_identity": known.config_identity,
+        "data_identity": known.data_identity,
+    }
