@@ -167,8 +167,8 @@ def read_manifest(path: Path) -> tuple[Head, Iterator[dict[str, Any]]]:
 
 
 def name_of(line: bytes) -> str:
-    """Return the name in the line of a member; what is no such line is returned as text."""
+    """Return the name in the line of a member; Damage where it is no such line."""
     try:
         return str(json.loads(line)["name"])
-    except (ValueError, KeyError, TypeError):
-        return line[:200].decode("ascii", "replace")
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damage("a line of its manifest is not readable") from error

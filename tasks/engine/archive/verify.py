@@ -45,8 +45,8 @@ def verify_archive(
 
     Raises Corrupt, naming the member where it is known, for any difference: a bit that changed, an archive cut short or
     with something after its end, a member that is missing, additional, renamed or not as the manifest inside says, a
-    manifest that is missing. With ``sha256`` every bit of the archive counts; without it the few bits of a deflate
-    stream that carry no data (padding before a byte boundary) cannot count, and everything else does.
+    manifest that is missing. With ``sha256`` every bit of the archive counts; without it those that change nothing
+    of what comes out (padding in the deflate stream, another way to say the same) cannot count, and all others do.
     ``check`` is called in this thread for every chunk and while waiting, and may raise. Errors of the reader pass.
     """
     with Inflater(reader, check or (lambda: None)) as source:
@@ -65,7 +65,7 @@ def verify_archive(
 def _corrupt(what: str) -> Corrupt:
     return Corrupt(
         f"The archive is damaged: {what}.",
-        cure="Do not use it for a restoration; take another backup file set, and run the backup task again.",
+        cure="Do not restore from it. Use another backup file set, and run the backup task again.",
     )
 
 
@@ -89,7 +89,7 @@ class _Proof:
 
     def corrupt(self, what: str) -> Corrupt:
         """Return the error, with the member that was read when it showed."""
-        return _corrupt(f"{what}, at member {self.name}" if self.name else what)
+        return _corrupt(f"{what} (at {self.name})" if self.name else what)
 
     def run(self) -> tuple[Totals, dict[str, Any]]:
         """Read everything."""
@@ -150,9 +150,11 @@ class _Proof:
         for listed in manifest.member_lines(lines):
             actual = next(found, b"")
             if actual != listed:
+                self.name = ""
                 raise Damage(_difference(actual, listed, found))
-        for actual in found:
-            raise Damage(f"{manifest.name_of(actual)} is in it, but not in its manifest")
+        if actual := next(found, b""):
+            self.name = ""
+            raise Damage(f"{manifest.name_of(actual)} is in the archive, but not in its manifest")
         self.skip_padding(size)
         return head
 
@@ -191,5 +193,5 @@ def _difference(actual: bytes, listed: bytes, rest: Iterator[bytes]) -> str:
     if actual_name == listed_name:
         return f"{actual_name} is not as its manifest says"
     if actual and any(manifest.name_of(line) == listed_name for line in rest):
-        return f"{actual_name} is in it, but not in its manifest"
-    return f"{listed_name} is in its manifest, but missing"
+        return f"{actual_name} is in the archive, but not in its manifest"
+    return f"{listed_name} is in the manifest, but not in the archive"
