@@ -1,0 +1,196 @@
+"""Django admin: runs, files, logs and audit to read; people to look after. Nothing of the queue can be changed here.
+
+Whoever may add a schedule of django-q may call any function (reference/anchors.md, D.2), so its pages are read-only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+from django_q.models import Failure, OrmQ, Schedule, Success
+
+from tasks.audit import actor_of, record
+from tasks.models import AuditEvent, BackupFile, LogLine, Run
+
+COUNT_LIMIT = 10_001
+
+
+class CappedPaginator(Paginator[Any]):
+    """Counts to ten thousand and no further: counting a million rows costs more than showing a page of them."""
+
+    @cached_property
+    def count(self) -> int:
+        """Return the number of rows, at most ``COUNT_LIMIT``."""
+        if not isinstance(self.object_list, QuerySet):
+            return len(self.object_list)
+        return self.object_list.order_by()[:COUNT_LIMIT].count()
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """Records that can be read and neither made, changed nor deleted."""
+
+    actions = None
+    show_full_result_count = False
+    paginator = CappedPaginator
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody may."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody may."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody may."""
+        return False
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnly):
+    """Who did what."""
+
+    list_display = ("at", "actor", "address", "verb", "target_kind", "target", "result")
+    list_filter = ("result", "at")
+    search_fields = ("actor", "verb", "target", "address")
+    date_hierarchy = "at"
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly):
+    """What was run."""
+
+    list_display = ("id", "task", "trigger", "state", "queued_at", "started_at", "ended_at", "size", "reason")
+    list_filter = ("state", "trigger")
+    list_select_related = ("task",)
+    search_fields = ("task__name",)
+    # The lease is a key to a run, and the parameters are for programs.
+    exclude = ("lease_token", "lease_until", "offered_at")
+
+
+@admin.register(BackupFile)
+class BackupFileAdmin(ReadOnly):
+    """What was published."""
+
+    list_display = ("name", "run", "service", "size", "members", "version", "verified_at", "removed_at")
+    list_select_related = ("run",)
+    search_fields = ("name", "path", "sha256")
+
+
+@admin.register(LogLine)
+class LogLineAdmin(ReadOnly):
+    """What runs said."""
+
+    list_display = ("at", "run", "level", "text")
+    list_filter = ("level",)
+    list_select_related = ("run",)
+
+
+class QueueRecord(ReadOnly):
+    """A row of django-q."""
+
+    ordering = ("-id",)
+
+
+class QueueResult(ReadOnly):
+    """A job of django-q that ended."""
+
+    list_display = ("name", "func", "started", "stopped")
+    fields = ("id", "name", "func", "started", "stopped", "attempt_count")
+    ordering = ("-started",)
+
+
+class QueueItem(QueueRecord):
+    """A job that waits; its payload is a pickle and is not shown."""
+
+    list_display = ("id", "key", "lock")
+    fields = ("id", "key", "lock")
+
+
+class QueueSchedule(QueueRecord):
+    """The tick."""
+
+    list_display = ("name", "func", "schedule_type", "minutes", "next_run")
+
+
+for model, page in ((Schedule, QueueSchedule), (Success, QueueResult), (Failure, QueueResult), (OrmQ, QueueItem)):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+    admin.site.register(model, page)
+
+
+class Audited(admin.ModelAdmin[Any]):
+    """Puts on record who made, changed and deleted what."""
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        """Save, and name the fields that changed; a password's value stands in none of them."""
+        super().save_model(request, obj, form, change)
+        verb = f"{'change' if change else 'create'} {obj._meta.verbose_name}"
+        record(actor_of(request), verb, obj, after={"fields": sorted(form.changed_data)})
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Put on record and delete."""
+        record(actor_of(request), f"delete {obj._meta.verbose_name}", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Put each on record and delete."""
+        for thing in queryset:
+            record(actor_of(request), f"delete {thing._meta.verbose_name}", thing)
+        super().delete_queryset(request, queryset)
+
+
+class RoleAdmin(Audited, GroupAdmin):
+    """Roles and their permissions."""
+
+
+class PeopleAdmin(Audited, UserAdmin):
+    """People and their roles."""
+
+    list_display = ("username", "first_name", "last_name", "email", "is_active", "last_login")
+    list_filter = ("is_active", "groups")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Put on record which roles the person has now: that is what an auditor asks for."""
+        super().save_related(request, form, formsets, change)
+        if "groups" in form.changed_data:
+            roles = sorted(form.instance.groups.values_list("name", flat=True))
+            record(actor_of(request), "give roles", form.instance, after={"roles": roles})
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Set somebody's password, and put on record that it was done."""
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == 302:
+            record(actor_of(request), "set password", User.objects.get(pk=id))
+        return response
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Keep what would give more rights than one's own out of reach of everybody but a superuser."""
+        if request.user.is_superuser:
+            return super().get_readonly_fields(request, obj)
+        return ("is_superuser", "is_staff", "user_permissions", "last_login", "date_joined")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A superuser is changed by superusers only: an administrator must not take one over by a new password."""
+        return super().has_change_permission(request, obj) and self._below(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As for changing."""
+        return super().has_delete_permission(request, obj) and self._below(request, obj)
+
+    @staticmethod
+    def _below(request: HttpRequest, obj: Any) -> bool:
+        return request.user.is_superuser or obj is None or not obj.is_superuser
+
+
+for model, page in ((User, PeopleAdmin), (Group, RoleAdmin)):
+    admin.site.unregister(model)
+    admin.site.register(model, page)

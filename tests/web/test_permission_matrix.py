@@ -1,0 +1,200 @@
+"""Who may: every route, every role, both methods. A route that is missing in the table fails the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
+
+from tasks.models import AuditEvent, BackupTask, Cluster, Node, Run, Service
+from tasks.permissions import ADMINISTRATOR, AUDITOR, BACKUP_ADMINISTRATOR, INVENTORY, MANAGE, ROLES, RUN, VIEW
+from tasks.states import Mode, RunState
+
+# route: (permission that GET needs, permission that POST needs); None: the method is not there (405).
+ANYBODY = "anybody"
+MATRIX: dict[str, tuple[str | None, str | None]] = {
+    "home": (ANYBODY, None),
+    "preferences": (ANYBODY, ANYBODY),
+    "theme": (None, ANYBODY),
+    "tasks": (VIEW, None),
+    "task-cells": (VIEW, None),
+    "task-new": (MANAGE, MANAGE),
+    "task-destination": (MANAGE, None),
+    "task-next-runs": (MANAGE, None),
+    "task-services": (MANAGE, None),
+    "task-configure": (MANAGE, MANAGE),
+    "task-copy": (MANAGE, MANAGE),
+    "task-run": (None, RUN),
+    "task-stop": (None, RUN),
+    "task-suspend": (None, RUN),
+    "task-resume": (None, RUN),
+    "task-delete": (MANAGE, MANAGE),
+    "task-history": (VIEW, None),
+    "task-history-head": (VIEW, None),
+    "run-row": (VIEW, None),
+    "run-log": (VIEW, None),
+    "run-log-download": (VIEW, None),
+    "run-path": (VIEW, None),
+    "clusters": (VIEW, None),
+    "cluster-new": (INVENTORY, INVENTORY),
+    "cluster": (VIEW, None),
+    "cluster-edit": (INVENTORY, INVENTORY),
+    "cluster-delete": (INVENTORY, INVENTORY),
+    "service-new": (INVENTORY, INVENTORY),
+    "service-edit": (INVENTORY, INVENTORY),
+    "service-delete": (INVENTORY, INVENTORY),
+    "node-new": (INVENTORY, INVENTORY),
+    "node-edit": (INVENTORY, INVENTORY),
+    "node-delete": (INVENTORY, INVENTORY),
+    "node-check": (None, INVENTORY),
+}
+PUBLIC = {"login", "logout"}
+
+
+def routes() -> Iterator[URLPattern]:
+    """Yield every route of the console but Django admin's, which has tests of its own."""
+    for entry in get_resolver().url_patterns:
+        if isinstance(entry, URLPattern):
+            yield entry
+        elif getattr(entry, "app_name", None) != "admin":
+            yield from entry.url_patterns
+
+
+@pytest.fixture
+def world(cluster: Cluster, service: Service, node: Node, make_task: Any, make_run: Any) -> dict[str, int]:
+    """One of each thing; the ids that a route's name calls for."""
+    Service.objects.create(cluster=cluster, name="IoTDB-1")
+    task: BackupTask = make_task(mode=Mode.PERIODIC)
+    run: Run = make_run(task, RunState.SUCCESSFUL)
+    return {"task": task.pk, "run": run.pk, "cluster": cluster.pk, "service": service.pk, "node": node.pk}
+
+
+def address(name: str, world: dict[str, int]) -> str:
+    route = next(route for route in routes() if route.name == name)
+    if "pk" not in route.pattern.converters:
+        return reverse(name)
+    # The first part of the address says what its number counts.
+    kind = {"backups": "task", "runs": "run", "clusters": "cluster", "services": "service", "nodes": "node"}
+    return reverse(name, args=[world[kind[str(route.pattern).split("/")[0]]]])
+
+
+def test_the_table_holds_every_route() -> None:
+    assert {route.name for route in routes()} == set(MATRIX) | PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(MATRIX))
+def test_strangers_are_sent_to_the_login(name: str, world: dict[str, int], client: Client) -> None:
+    for method in (client.get, client.post):
+        response = method(address(name, world))
+        assert response.status_code == 302, response.content
+        assert response["Location"].startswith(reverse("login"))
+
+
+@pytest.mark.parametrize("role", ["", *ROLES])
+@pytest.mark.parametrize("name", sorted(MATRIX))
+def test_roles(name: str, role: str, world: dict[str, int], person: Any) -> None:
+    client, user = Client(), person(role)
+    client.force_login(user)
+    for method, needed in zip((client.get, client.post), MATRIX[name], strict=True):
+        status = method(address(name, world)).status_code
+        allowed = needed == ANYBODY or (needed is not None and user.has_perm(needed))
+        if needed is None:
+            assert status in (405, 403), (name, role, status)
+        elif allowed:
+            assert status in (200, 302, 400, 204), (name, role, status)
+        else:
+            assert status == 403, (name, role, status)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, (_, post) in MATRIX.items() if post not in (None, ANYBODY)))
+def test_nothing_changes_without_the_token_of_the_page(name: str, world: dict[str, int], person: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(person(ADMINISTRATOR))
+    before = list(BackupTask.all_tasks.values()), list(Run.objects.values()), list(Node.objects.values())
+    assert client.post(address(name, world)).status_code == 403
+    assert before == (list(BackupTask.all_tasks.values()), list(Run.objects.values()), list(Node.objects.values()))
+
+
+@pytest.mark.parametrize("name", sorted(name for name, (get, _) in MATRIX.items() if get))
+def test_looking_changes_nothing(name: str, world: dict[str, int], person: Any) -> None:
+    client = Client()
+    client.force_login(person(ADMINISTRATOR))
+    before = list(BackupTask.all_tasks.values()), list(Run.objects.values()), AuditEvent.objects.count()
+    client.get(address(name, world))
+    assert before == (list(BackupTask.all_tasks.values()), list(Run.objects.values()), AuditEvent.objects.count())
+
+
+def test_ids_that_are_not_there_are_not_found(world: dict[str, int], person: Any) -> None:
+    client = Client()
+    client.force_login(person(ADMINISTRATOR))
+    missing = dict.fromkeys(world, 999_999)
+    for name, (get, post) in MATRIX.items():
+        if address(name, missing) == address(name, world):
+            continue
+        if get:
+            assert client.get(address(name, missing)).status_code == 404, name
+        if post:
+            assert client.post(address(name, missing)).status_code == 404, name
+
+
+ADMIN_PAGES = ["auditevent", "run", "backupfile", "logline"]
+
+
+@pytest.mark.parametrize("role", ["", *ROLES])
+@pytest.mark.parametrize("page", ADMIN_PAGES)
+def test_records_are_read_by_auditors_and_administrators_only(page: str, role: str, person: Any) -> None:
+    client = Client()
+    client.force_login(person(role))
+    status = client.get(reverse(f"admin:tasks_{page}_changelist")).status_code
+    assert (status == 200) == (role in (AUDITOR, ADMINISTRATOR))
+
+
+def records(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize("page", ADMIN_PAGES)
+def test_records_cannot_be_changed_by_anybody(page: str, world: dict[str, int], person: Any) -> None:
+    superuser = person(ADMINISTRATOR)
+    superuser.is_superuser = superuser.is_staff = True
+    superuser.save()
+    client = records(superuser)
+    assert client.get(reverse(f"admin:tasks_{page}_add")).status_code == 403
+    assert client.post(reverse(f"admin:tasks_{page}_changelist"), {"action": "delete_selected"}).status_code in (200, 403)
+    if page == "run":
+        change = reverse("admin:tasks_run_change", args=[world["run"]])
+        assert client.get(change).status_code == 200
+        assert b"lease" not in client.get(change).content
+        assert client.post(change, {"state": "failed"}).status_code == 403
+        assert client.post(reverse("admin:tasks_run_delete", args=[world["run"]]), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("page", ["schedule", "success", "failure", "ormq"])
+def test_nobody_runs_functions_through_the_pages_of_the_queue(page: str, person: Any) -> None:
+    superuser = person(ADMINISTRATOR)
+    superuser.is_superuser = superuser.is_staff = True
+    superuser.save()
+    client = records(superuser)
+    assert client.get(reverse(f"admin:django_q_{page}_changelist")).status_code == 200
+    payload = {"func": "os.system", "args": "'id'", "schedule_type": "O"}
+    assert client.post(reverse(f"admin:django_q_{page}_add"), payload).status_code == 403
+
+
+def test_an_administrator_cannot_take_over_a_superuser(person: Any) -> None:
+    owner = User.objects.create_superuser("owner")
+    client = records(person(ADMINISTRATOR))
+    assert client.get(reverse("admin:auth_user_changelist")).status_code == 200
+    change = reverse("admin:auth_user_change", args=[owner.pk])
+    assert client.post(change, {"username": "mine"}).status_code == 403
+    password = reverse("admin:auth_user_password_change", args=[owner.pk])
+    assert client.post(password, {"password1": "x", "password2": "x"}).status_code == 403
+    # … nor make a superuser of somebody.
+    other = person(BACKUP_ADMINISTRATOR)
+    page = client.get(reverse("admin:auth_user_change", args=[other.pk])).content.decode()
+    assert 'name="is_superuser"' not in page
