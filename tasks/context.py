@@ -1,0 +1,116 @@
+"""What the shell around every page shows: navigation by role, the viewer's zone and theme, the state of the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from tasks import permissions
+from tasks.middleware import preference_of
+from tasks.models import Preference, Pulse
+from tasks.workers import WorkersState, workers_state
+
+# The theme's button goes round in this order; the first is what a person has who chose nothing.
+THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
+_SECTIONS = {"task": "tasks", "run": "tasks", "cluster": "clusters", "service": "clusters", "node": "clusters"}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The theme of the pages and the one that the button in the top bar switches to."""
+
+    value: str
+    label: str
+    next: str
+    next_label: str
+
+
+def theme_of(preference: Preference | None) -> Theme:
+    """Return the theme that a person chose, by default that of the system."""
+    now = Preference.Theme(preference.theme) if preference else Preference.Theme.AUTO
+    following = THEMES[(THEMES.index(now) + 1) % len(THEMES)]
+    return Theme(now.value, str(now.label), following.value, str(following.label))
+
+
+class Shell:
+    """Everything the shell asks for; each part is worked out when a template first names it."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.host = settings.HOST_NAME
+
+    @cached_property
+    def may(self) -> dict[str, bool]:
+        """What the person may do, by the words that templates use."""
+        user = self.request.user
+        return {
+            "view": user.has_perm(permissions.VIEW),
+            "run": user.has_perm(permissions.RUN),
+            "manage": user.has_perm(permissions.MANAGE),
+            "inventory": user.has_perm(permissions.INVENTORY),
+            "audit": user.has_perm(permissions.AUDIT),
+            "people": user.has_perm(permissions.AUDIT) and user.has_perm("auth.view_user"),
+        }
+
+    @cached_property
+    def theme(self) -> Theme:
+        """The person's theme."""
+        return theme_of(preference_of(self.request))
+
+    @cached_property
+    def section(self) -> str:
+        """Which entry of the navigation the page belongs to: ``tasks``, ``clusters`` or neither."""
+        match = self.request.resolver_match
+        name = (match.url_name or "") if match else ""
+        return _SECTIONS.get(name.split("-")[0].rstrip("s"), "")
+
+    @cached_property
+    def page(self) -> str:
+        """The name of the page's address, by which its own entry in the navigation is told from its section."""
+        match = self.request.resolver_match
+        return (match.url_name or "") if match else ""
+
+    @cached_property
+    def zone(self) -> str:
+        """The viewer's zone with its distance from UTC."""
+        offset = timezone.localtime().strftime("%z")
+        return f"{timezone.get_current_timezone_name()} (UTC{offset[:3]}:{offset[3:]})"
+
+    @cached_property
+    def server_zone(self) -> str:
+        """The server's zone, or nothing where the viewer's is the same."""
+        names = str(timezone.get_current_timezone()), str(timezone.get_default_timezone())
+        return "" if names[0] == names[1] else names[1]
+
+    @cached_property
+    def workers(self) -> WorkersState:
+        """Whether the workers are alive."""
+        beats = dict(Pulse.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))
+        return workers_state(
+            beats.get("tick"),
+            beats.get("supervisor"),
+            timezone.now(),
+            silence=settings.TICK_SILENCE_SECONDS,
+            host=self.host,
+        )
+
+    @cached_property
+    def audit_url(self) -> str:
+        """Where the audit is read."""
+        return reverse("admin:tasks_auditevent_changelist")
+
+    @cached_property
+    def people_url(self) -> str:
+        """Where people and their roles are looked after."""
+        return reverse("admin:auth_user_changelist")
+
+
+def console(request: HttpRequest) -> dict[str, Any]:
+    """Give every template the shell as ``shell``."""
+    return {"shell": Shell(request)}

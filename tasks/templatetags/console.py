@@ -1,0 +1,154 @@
+"""How things are written on the pages (look.md, section 9): times, sizes, states and icons.
+
+Times are shown in the zone that is active for the viewer, always as ``<time datetime>`` with the offset.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tasks.outcomes import strip_svg
+from tasks.states import LOOKS, NO_RUNS_YET, RunState
+from tasks.units import format_distance, format_duration, format_size, format_speed
+
+register = template.Library()
+Moment = datetime | None
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """Return the icon ``name`` of the console's own sprite; it is decoration, the word stands beside it."""
+    css = f"icon {extra}".strip()
+    return format_html(
+        '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#i-{}"/></svg>',
+        css,
+        static("icons.svg"),
+        name,
+    )
+
+
+def day_word(day: date, today: date) -> str:
+    """Return Today, Yesterday or Tomorrow for the days around ``today``, else the date."""
+    near = {0: "Today", -1: "Yesterday", 1: "Tomorrow"}
+    return near.get((day - today).days) or day.isoformat()
+
+
+@register.filter
+def when(value: Moment, nothing: str = "Never") -> SafeString | str:
+    """Return a moment as ``Today 02:00`` or ``2026-11-24 02:00``; ``nothing`` where there is none."""
+    if value is None:
+        return nothing
+    local = timezone.localtime(value)
+    text = f"{day_word(local.date(), timezone.localdate())} {local:%H:%M}"
+    return _time(local, text)
+
+
+@register.filter
+def moment(value: Moment, nothing: str = "Never") -> SafeString | str:
+    """Return a moment as ``2026-11-24 02:00:07``, for records and logs."""
+    if value is None:
+        return nothing
+    local = timezone.localtime(value)
+    return _time(local, f"{local:%Y-%m-%d %H:%M:%S}")
+
+
+@register.filter
+def clock(value: Moment, nothing: str = "Never") -> SafeString | str:
+    """Return only the time of day with seconds, for lines of a log."""
+    if value is None:
+        return nothing
+    local = timezone.localtime(value)
+    return _time(local, f"{local:%H:%M:%S}")
+
+
+def _time(local: datetime, text: str) -> SafeString:
+    full = f"{local:%a %Y-%m-%d %H:%M:%S %Z}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), full, text)
+
+
+@register.filter
+def days_ago(value: Moment, nothing: str = "never") -> SafeString | str:
+    """Return how many days a moment lies back, for narrow cells: ``today``, ``yesterday``, ``3 d ago``."""
+    if value is None:
+        return nothing
+    local = timezone.localtime(value)
+    days = (timezone.localdate() - local.date()).days
+    text = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} d ago"
+    return _time(local, text)
+
+
+@register.filter
+def ago(value: Moment, nothing: str = "never") -> SafeString | str:
+    """Return how long a moment lies back in two units at most: ``3 days ago``, ``12 min ago``."""
+    if value is None:
+        return nothing
+    return _time(timezone.localtime(value), f"{format_distance(timezone.now() - value)} ago")
+
+
+@register.filter
+def distance(value: Moment, nothing: str = "") -> str:
+    """Return how far ahead a moment is: ``in 18 h 20 min``; ``now`` once it is reached."""
+    if value is None:
+        return nothing
+    ahead = value - timezone.now()
+    return "now" if ahead <= timedelta(0) else f"in {format_distance(ahead)}"
+
+
+@register.filter
+def size(value: int | None, nothing: str = "No file") -> SafeString | str:
+    """Return a size in decimal units, the exact bytes in its title."""
+    if value is None:
+        return nothing
+    return format_html('<span title="{} bytes">{}</span>', f"{value:,}", format_size(value))
+
+
+@register.filter
+def speed(value: float) -> str:
+    """Return a speed in bytes per second in words."""
+    return format_speed(value)
+
+
+@register.filter
+def duration(value: timedelta | None, nothing: str = "Not run") -> str:
+    """Return a duration in two units at most."""
+    return nothing if value is None else format_duration(value)
+
+
+@register.filter
+def count(value: int) -> str:
+    """Return a number with its thousands parted."""
+    return f"{value:,}"
+
+
+@register.simple_tag
+def status(state: str) -> SafeString:
+    """Return a state of a run as icon, word and colour; an empty state is a task that never ran."""
+    look = LOOKS.get(state, NO_RUNS_YET)
+    label = RunState(state).label if state else "No runs yet"
+    turning = "spin" if state == RunState.RUNNING else ""
+    return format_html('<span class="status {}">{}<span>{}</span></span>', look.css, icon(look.icon[2:], turning), label)
+
+
+@register.simple_tag
+def strip(outcomes: str, slots: int = 14) -> SafeString:
+    """Return the strip of the last runs as an image; see ``tasks.outcomes``."""
+    return strip_svg(outcomes, slots)
+
+
+@register.filter
+def first_sentence(text: object) -> str:
+    """Return a message up to the end of its first sentence."""
+    head, stop, _ = str(text).partition(". ")
+    return f"{head}." if stop else head
+
+
+@register.filter
+def further_sentences(text: object) -> str:
+    """Return what follows the first sentence of a message."""
+    return str(text).partition(". ")[2]

@@ -1,0 +1,1 @@
+"""The pages: each view fetches, calls a service, leaves a message and redirects."""
