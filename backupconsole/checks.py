@@ -1,0 +1,111 @@
+"""What has to be right about the settings before the console starts; ``manage.py check`` runs these."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+Apps = Sequence[AppConfig] | None
+
+
+@register("queue")
+def queue_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """The queue must not deliver a run again while the first delivery may still be worked on."""
+    queue: dict[str, int] = settings.Q_CLUSTER
+    found: list[CheckMessage] = []
+    if queue["retry"] <= queue["timeout"]:
+        found.append(
+            Error(
+                f"Q_CLUSTER retry ({queue['retry']} s) is not longer than its timeout ({queue['timeout']} s): "
+                "the queue would hand out a run a second time while it is worked on.",
+                hint="Raise retry, or lower RUN_TIME_LIMIT_SECONDS.",
+                id="console.E001",
+            )
+        )
+    if queue["timeout"] <= settings.RUN_TIME_LIMIT:
+        found.append(
+            Error(
+                f"Q_CLUSTER timeout ({queue['timeout']} s) is not longer than RUN_TIME_LIMIT_SECONDS "
+                f"({settings.RUN_TIME_LIMIT} s): the queue would kill a run that may still end by itself.",
+                hint="Raise timeout above RUN_TIME_LIMIT_SECONDS.",
+                id="console.E002",
+            )
+        )
+    return found
+
+
+@register(Tags.database)
+def sqlite_options(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """SQLite needs transactions that take the write lock at once, and write-ahead logging."""
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3"):
+        return []
+    options = database.get("OPTIONS", {})
+    if options.get("transaction_mode") == "IMMEDIATE" and "journal_mode=WAL" in options.get("init_command", ""):
+        return []
+    return [
+        Error(
+            "SQLite is used without transaction_mode IMMEDIATE and journal_mode WAL: several writers at once would "
+            'end with "database is locked".',
+            hint="Set both in OPTIONS of DATABASES, as backupconsole/settings.py has them.",
+            id="console.E003",
+        )
+    ]
+
+
+@register(Tags.files)
+def data_directory(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """The console writes its database, its key and its archives below DATA_DIR."""
+    directory: Path = settings.DATA_DIR
+    if directory.is_dir() and os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        return []
+    return [
+        Error(
+            f"DATA_DIR {directory} is no directory that the console may write to.",
+            hint="Give the console's account the right to write there, or set DATA_DIR to another directory.",
+            id="console.E004",
+        )
+    ]
+
+
+@register(Tags.security)
+def key_file(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Nobody but the console's account may read the key that signs its sessions."""
+    path = settings.DATA_DIR / "secret-key"
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return []
+    if not mode & 0o077:
+        return []
+    return [
+        Warning(
+            f"{path} has mode {mode:04o}: other accounts of this machine can use the key in it.",
+            hint=f"chmod 600 {path}, and remove the file where somebody may have read it: a new key is made.",
+            id="console.W001",
+        )
+    ]
+
+
+@register()
+def time_zone(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Schedules and the names of files are in the console's zone."""
+    try:
+        ZoneInfo(settings.TIME_ZONE)
+    except (OSError, ValueError):
+        return [
+            Error(
+                f"TIME_ZONE {settings.TIME_ZONE!r} is not the name of a time zone.",
+                hint="Use a name such as Europe/Berlin or UTC.",
+                id="console.E005",
+            )
+        ]
+    return []
