@@ -11,7 +11,7 @@ from tasks import audit, permissions, sources
 from tasks.audit import Actor
 from tasks.engine.snapshot import node_spec
 from tasks.errors import EditConflict, Refused
-from tasks.models import Cluster, Node, Service
+from tasks.models import BackupTask, Cluster, Node, Service
 from tasks.services.common import changes, require, values_of
 from tasks.sources.base import Finding
 
@@ -61,7 +61,10 @@ def delete_cluster(actor: Actor, cluster: Cluster) -> None:
         raise Refused(f"{cluster.name} is the Backup Object of {', '.join(names)}.", cure="Delete these tasks first.")
     if cluster.runs.exists():
         raise Refused(f"{cluster.name} has backup runs in its history, which stay. It cannot be deleted.")
-    _delete(actor, cluster, _CLUSTER)
+    with transaction.atomic():
+        # Tasks that were deleted and never ran hold nothing that is worth keeping the cluster for.
+        BackupTask.all_tasks.filter(cluster=cluster).delete()
+        _delete(actor, cluster, _CLUSTER)
 
 
 def delete_service(actor: Actor, service: Service) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from tasks import audit, permissions
 from tasks.audit import Actor
@@ -48,7 +49,7 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
 def already_active(task: BackupTask, run: Run) -> Refused:
     """Return the refusal to start what waits or runs already."""
     doing = "running" if run.state == RunState.RUNNING else "waiting"
-    since = f"{run.began:%Y-%m-%d %H:%M} UTC"
+    since = f"{timezone.localtime(run.began):%Y-%m-%d %H:%M}"
     return Refused(f"{task.name} is already {doing}. It was started at {since} by {run.who}.")
 
 
