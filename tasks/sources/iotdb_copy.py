@@ -11,7 +11,7 @@ from tasks.errors import KeepsChanging
 from tasks.sources.base import Archive, Log, NodeSpec
 from tasks.sources.iotdb_groups import Part, copy_order, groups_of, regions_of
 from tasks.sources.iotdb_properties import Layout
-from tasks.sources.listing import Vanished, printable, reading
+from tasks.sources.listing import Vanished, printable, reading, unreadable
 from tasks.sources.seqlock import Copied, amount, copy_group
 
 STARTS = 5
@@ -33,15 +33,15 @@ def copy_metadata(nodes: Nodes, archive: Archive, log: Log, pause: Pause = time.
     """
     checkpoint = archive.checkpoint()
     for _ in range(STARTS):
-        seen = regions_of(nodes)
+        seen = _regions(nodes)
         facts = []
         for part in copy_order(nodes):
             copied = _copy_part(part, archive, log, pause)
-            seen |= regions_of(nodes)
+            seen |= _regions(nodes)
             if copied.files or not part.optional:
                 log("INFO", f"{part.title}, {amount(copied.files, copied.bytes)}.")
                 facts.append(_fact(part, copied))
-        lost = seen - regions_of(nodes)
+        lost = seen - _regions(nodes)
         if not lost:
             return facts
         log("WARN", _dropped(lost))
@@ -62,6 +62,16 @@ def _copy_part(part: Part, archive: Archive, log: Log, pause: Pause) -> Copied:
     for group in groups:
         copied += copy_group(group, archive, log, pause)
     return copied
+
+
+def _regions(nodes: Nodes) -> set[str]:
+    found: set[str] = set()
+    for node, layout in nodes:
+        try:
+            found |= regions_of(node, layout)
+        except OSError as error:
+            raise unreadable(node.name, error.filename or node.home, error) from error
+    return found
 
 
 def _fact(part: Part, copied: Copied) -> dict[str, Any]:

@@ -114,19 +114,18 @@ def groups_of(part: Part) -> list[Group]:
     return groups
 
 
-def regions_of(nodes: Iterable[tuple[NodeSpec, Layout]]) -> set[str]:
-    """Return the directories that regions have on the DataNodes now: Ratis and IoT groups, and schema directories.
+def regions_of(node: NodeSpec, layout: Layout) -> set[str]:
+    """Return the directories that regions have on a DataNode now: Ratis and IoT groups, and schema directories.
 
     A region that the copied ConfigNode names must be in the copied DataNode: where one of these directories goes
-    away during a copy, a database was dropped, and the copy does not fit together.
+    away during a copy, a database was dropped, and the copy does not fit together. Raises OSError.
     """
     found: set[str] = set()
-    for node, layout in nodes:
-        if node.data_node:
-            for name in _REGIONS:
-                found.update(_directories(os.path.join(layout.directories["dn_consensus_dir"], name)))
-            for database in _directories(os.path.join(layout.directories["dn_system_dir"], "schema")):
-                found.update(_directories(database))
+    if node.data_node:
+        for name in _REGIONS:
+            found.update(_directories(os.path.join(layout.directories["dn_consensus_dir"], name)))
+        for database in _directories(os.path.join(layout.directories["dn_system_dir"], "schema")):
+            found.update(_directories(database))
     return found
 
 

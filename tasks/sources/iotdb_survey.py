@@ -198,5 +198,3 @@ def _disagreements(facts: list[NodeFacts]) -> list[str]:
         if len(values) > 1:
             sentences.append(f"The nodes of this service have different {what}: {', '.join(sorted(values))}.")
     return sentences
-
-

@@ -221,11 +221,15 @@ class IoTDB:
         config = {"CONFIGNODE_HOME": home, "CONFIGNODE_DATA_HOME": home, "CONFIGNODE_CONF": conf}
         data = {"IOTDB_HOME": home, "IOTDB_DATA_HOME": home, "IOTDB_CONF": conf, "IOTDB_LOG_DIR": logs}
         self._spawn(
-            "confignode", "org.apache.iotdb.confignode.service.ConfigNode", ("256m", "128m"),
+            "confignode",
+            "org.apache.iotdb.confignode.service.ConfigNode",
+            ("256m", "128m"),
             common | config | {"CONFIGNODE_LOGS": logs, "name": "iotdb.ConfigNode"},
         )
         self._spawn(
-            "datanode", "org.apache.iotdb.db.service.DataNode", ("768m", "512m"),
+            "datanode",
+            "org.apache.iotdb.db.service.DataNode",
+            ("768m", "512m"),
             common | data | {"OFF_HEAP_MEMORY": "1024M", "name": "iotdb.IoTDB"},
         )
 
@@ -239,7 +243,11 @@ class IoTDB:
         command += ["-cp", ":".join(sorted(map(str, self._lib.glob("*.jar")))), main, "-s"]
         with (logs / f"{node}.out").open("wb") as out:
             self._nodes[node] = subprocess.Popen(
-                command, cwd=self.home, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                command,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
                 preexec_fn=_die_with_parent,
             )
 

@@ -85,8 +85,14 @@ def _plant_series(server: IoTDB) -> None:
                     tags.append({"unit": "bar", "owner": f"team{device % 7}"} if sensor == 0 else {})
             count = len(paths)
             session.create_multi_time_series(
-                paths, types, [TSEncoding.PLAIN] * count, [Compressor.LZ4] * count,
-                [{}] * count, tags, [{}] * count, None,
+                paths,
+                types,
+                [TSEncoding.PLAIN] * count,
+                [Compressor.LZ4] * count,
+                [{}] * count,
+                tags,
+                [{}] * count,
+                None,
             )
     finally:
         session.close()
@@ -99,8 +105,11 @@ def _aligned_series(server: IoTDB) -> None:
     try:
         for truck in range(20):
             session.create_aligned_time_series(
-                f"root.fleet.truck{truck}", [f"m{number}" for number in range(5)], [TSDataType.FLOAT] * 5,
-                [TSEncoding.GORILLA] * 5, [Compressor.SNAPPY] * 5,
+                f"root.fleet.truck{truck}",
+                [f"m{number}" for number in range(5)],
+                [TSDataType.FLOAT] * 5,
+                [TSEncoding.GORILLA] * 5,
+                [Compressor.SNAPPY] * 5,
             )
     finally:
         session.close()
@@ -235,9 +244,16 @@ def _first(row: dict[str, Any]) -> str:
 def counts(found: dict[str, list[str]]) -> dict[str, int]:
     """Return the figures of an inventory that a person wants to see."""
     names = {
-        "databases": "SHOW DATABASES DETAILS", "series": "SHOW TIMESERIES", "devices": "SHOW DEVICES",
-        "templates": "SHOW DEVICE TEMPLATES", "lifetimes": "SHOW ALL TTL", "users": "LIST USER",
-        "roles": "LIST ROLE", "triggers": "SHOW TRIGGERS", "continuous queries": "SHOW CQS", "pipes": "SHOW PIPES",
+        "databases": "SHOW DATABASES DETAILS",
+        "series": "SHOW TIMESERIES",
+        "devices": "SHOW DEVICES",
+        "templates": "SHOW DEVICE TEMPLATES",
+        "lifetimes": "SHOW ALL TTL",
+        "users": "LIST USER",
+        "roles": "LIST ROLE",
+        "triggers": "SHOW TRIGGERS",
+        "continuous queries": "SHOW CQS",
+        "pipes": "SHOW PIPES",
     }
     figures = {name: len(found[statement]) for name, statement in names.items()}
     figures["external functions"] = sum("external" in row for row in found["SHOW FUNCTIONS"])

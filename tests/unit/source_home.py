@@ -1,0 +1,120 @@
+"""A small tree with the names of an IoTDB home, and an archive that remembers what it was given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.engine.archive import FileShrank
+from tasks.sources.base import NodeSpec
+from tasks.sources.iotdb_properties import Layout, read_layout
+
+CONFIG_GROUP = "data/confignode/consensus/47474747-4747-4747-4747-000000000000"
+SCHEMA_GROUP = "data/datanode/consensus/schema_region/47474747-4747-4747-4747-00020000000"
+FILES = {
+    "conf/iotdb-system.properties": "cluster_name=defaultCluster\n",
+    f"{CONFIG_GROUP}/current/log_0-40": "closed log",
+    f"{CONFIG_GROUP}/current/log_inprogress_41": "open log",
+    f"{CONFIG_GROUP}/current/raft-meta": "term",
+    f"{CONFIG_GROUP}/sm/1_40/cluster_schema.bin": "snapshot",
+    f"{CONFIG_GROUP}/in_use.lock": "77@host",
+    "data/confignode/system/confignode-system.properties": "iotdb_version=2.0.1-beta\nconfig_node_id=0\n",
+    f"{SCHEMA_GROUP}0/current/log_inprogress_0": "schema log",
+    f"{SCHEMA_GROUP}0/current/raft-meta": "term",
+    f"{SCHEMA_GROUP}0/sm/1_9/mtree.snapshot": "tree",
+    f"{SCHEMA_GROUP}3/current/log_inprogress_0": "schema log 3",
+    "data/datanode/consensus/data_region/1_2/1_configuration.dat": "region",
+    "data/datanode/consensus/.iotdb-lock": "78",
+    "data/datanode/system/system.properties": "iotdb_version=2.0.1-beta\ncluster_id=c-1\n",
+    "data/datanode/system/schema/root.a/0/tlog.txt": "tags",
+    "data/datanode/system/schema/root.b/3/tlog.txt": "more tags",
+    "data/datanode/system/pipe/receiver/0/chunk.tsfile": "received",
+    "data/datanode/data/sequence/root.a/2/1.tsfile": "time series",
+    "data/datanode/wal/root.a-2/_0.wal": "time series",
+    "ext/udf/install/functions.jar": "jar",
+    "logs/log_all.log": "log",
+}
+
+
+def make_home(home: Path) -> Path:
+    """Write the tree and return its root."""
+    for name, text in FILES.items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return home
+
+
+def node_of(home: Path, name: str = "n1", *, config_node: bool = True, data_node: bool = True) -> NodeSpec:
+    """Return a node whose RPC port nobody listens on."""
+    return NodeSpec(name, str(home), config_node, data_node, "127.0.0.1", 1)
+
+
+def laid_out(*nodes: NodeSpec) -> list[tuple[NodeSpec, Layout]]:
+    """Return the nodes with what their property files say."""
+    return [(node, read_layout(node.home)) for node in nodes]
+
+
+@dataclass
+class Recorder:
+    """An archive that keeps names and contents; ``before`` and ``after`` are called with each member's name."""
+
+    before: Callable[[str], None] = lambda name: None
+    after: Callable[[str], None] = lambda name: None
+    broken: bool = False
+    entries: list[tuple[str, Any]] = field(default_factory=list)
+    rollbacks: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files, in their order."""
+        return [name for name, content in self.entries if isinstance(content, bytes)]
+
+    @property
+    def contents(self) -> dict[str, Any]:
+        """Contents of files by name, targets of links, None for directories."""
+        return dict(self.entries)
+
+    def add_directory(self, name: str, stat: os.stat_result) -> None:
+        """Remember a directory."""
+        self.entries.append((name, None))
+
+    def add_symlink(self, name: str, target: str, stat: os.stat_result) -> None:
+        """Remember a link."""
+        self.entries.append((name, target))
+
+    def add_file(self, name: str, fd: int, stat: os.stat_result | None = None) -> None:
+        """Read a file as the real archive does."""
+        size = (stat or os.fstat(fd)).st_size
+        self.before(name)
+        content = os.pread(fd, size, 0)
+        if len(content) < size:
+            raise FileShrank(name)
+        self.entries.append((name, content))
+        self.after(name)
+
+    def checkpoint(self) -> int:
+        """Remember where we are."""
+        return len(self.entries)
+
+    def rollback(self, checkpoint: int) -> None:
+        """Forget what came after."""
+        self.rollbacks += 1
+        del self.entries[checkpoint:]
+
+
+@dataclass
+class Journal:
+    """A log that keeps its lines."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def __call__(self, level: str, text: str) -> None:
+        self.lines.append((level, text))
+
+    def at(self, level: str) -> list[str]:
+        """Return the texts of one level."""
+        return [text for known, text in self.lines if known == level]
