@@ -65,12 +65,28 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
     return True
 
 
+SHOWN = (
+    "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason", "last_success_at",
+    "outcomes",
+)  # fmt: skip
+
+
 def copy_to_task(run: Run) -> None:
     """Copy onto the task what the list shows of ``run``, its newest run.
 
     Called in the transaction that changed the run, with the task's row locked where the database can.
     """
     task = BackupTask.all_tasks.select_for_update().get(pk=run.task_id)
+    show_on_task(task, run)
+    task.save(update_fields=SHOWN)
+
+
+def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
+    """Set the fields ``SHOWN`` of ``task`` from ``run``; one that is not its newest counts in the outcomes only."""
+    if run.state not in ACTIVE:
+        task.outcomes = (task.outcomes + _CODES[RunState(run.state)])[-OUTCOMES_KEPT:]
+    if not newest:
+        return
     task.last_run = run
     task.last_state = run.state
     task.last_started_at = run.started_at or run.scheduled_for or run.queued_at
@@ -79,14 +95,6 @@ def copy_to_task(run: Run) -> None:
     task.last_reason = run.reason
     if run.state in GOOD:
         task.last_success_at = run.ended_at
-    if run.state not in ACTIVE:
-        task.outcomes = (task.outcomes + _CODES[RunState(run.state)])[-OUTCOMES_KEPT:]
-    task.save(
-        update_fields=(
-            "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason",
-            "last_success_at", "outcomes",
-        )
-    )  # fmt: skip
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from tasks.models.cluster import Cluster, Service
 from tasks.naming import directory_name, name_problem
+from tasks.schedule import Schedule
 from tasks.states import Mode, PeriodUnit, Policy, RunState
 
 
@@ -104,6 +105,13 @@ class BackupTask(models.Model):
     def periodic(self) -> bool:
         """Whether the system starts the task."""
         return self.mode == Mode.PERIODIC
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When the system starts the task; None for a manual one."""
+        if self.mode != Mode.PERIODIC or self.started is None:
+            return None
+        return Schedule(self.started, self.period, self.period_unit, timezone.get_default_timezone())
 
     @property
     def directory(self) -> str:

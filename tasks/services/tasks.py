@@ -7,13 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from tasks import audit, permissions
 from tasks.audit import Actor
 from tasks.errors import EditConflict, Refused
 from tasks.models import BackupTask, Cluster, Service
-from tasks.schedule import Schedule
 from tasks.services.common import changes, require, values_of
 from tasks.services.runs import request_stop
 from tasks.states import ACTIVE, Mode, Policy
@@ -40,13 +38,6 @@ class TaskDraft:
     data_source: str = "iotdb-metadata"
     all_services: bool = True
     services: tuple[Service, ...] = ()
-
-
-def schedule_of(task: BackupTask) -> Schedule | None:
-    """Return the schedule of a periodic task, None of a manual one."""
-    if task.mode != Mode.PERIODIC or task.started is None:
-        return None
-    return Schedule(task.started, task.period, task.period_unit, timezone.get_default_timezone())
 
 
 def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
@@ -120,7 +111,7 @@ def resume_task(actor: Actor, task: BackupTask, now: datetime) -> None:
         current = _locked(task)
         if not current.suspended:
             raise Refused(f"{task.name} is not suspended.")
-        schedule = schedule_of(current)
+        schedule = current.schedule
         BackupTask.objects.filter(pk=task.pk).update(
             suspended=False, next_run_at=schedule and schedule.first_after(now), version=current.version + 1
         )
@@ -152,7 +143,7 @@ def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
         setattr(task, name, getattr(draft, name))
     task.destination = dict(draft.destination)
     task.started = draft.started if draft.mode == Mode.PERIODIC else None
-    schedule = schedule_of(task)
+    schedule = task.schedule
     # Started is given to the minute: one that names the present minute is still to come.
     minute = now.replace(second=0, microsecond=0) - timedelta(microseconds=1)
     task.next_run_at = None if schedule is None or task.suspended else schedule.first_after(minute)

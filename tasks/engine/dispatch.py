@@ -1,0 +1,131 @@
+"""From due to queued to handed out: what the tick does, and what a click does at once.
+
+Due occurrences become rows; rows are offered to the workers as far as there are free slots; workers claim them
+(``lease.claim``). Each step may be done twice or by two machines at once without harm: occurrences are unique, offers
+are conditional, claims too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django_q.models import OrmQ, Schedule
+from django_q.tasks import async_task
+
+from tasks.engine import due
+from tasks.engine.lease import first_in_line, free_slots, reap
+from tasks.engine.sweep import sweep_run
+from tasks.models import BackupTask, Pulse, Run
+from tasks.states import RunState
+
+log = logging.getLogger(__name__)
+TICK = "tasks.jobs.tick"
+EXECUTE = "tasks.jobs.execute_run"
+
+
+def tick(now: datetime) -> None:
+    """Give up lost runs, queue what is due, offer what waits; beats ``Pulse`` *tick* first and last.
+
+    A step that fails is logged and does not keep the others from their work.
+    """
+    Pulse.beat("tick", now)
+    done: list[str] = []
+    steps: tuple[tuple[str, Callable[[datetime], int]], ...] = (
+        ("lost", _give_up_lost), ("due", due.queue_due), ("offered", offer),
+    )  # fmt: skip
+    for name, step in steps:
+        try:
+            done.append(f"{name} {step(now)}")
+        except Exception:
+            log.exception("the tick could not finish its step: %s", name)
+            done.append(f"{name} failed")
+    Pulse.beat("tick", now, ", ".join(done))
+
+
+def _give_up_lost(now: datetime) -> int:
+    """End the runs of lost workers and remove what they left."""
+    lost = reap(now)
+    for run_id in lost:
+        log.warning("run %s was given up: its worker was lost", run_id)
+        sweep_run(run_id)
+    return len(lost)
+
+
+def offer(now: datetime) -> int:
+    """Hand the runs that may start to the workers, oldest first, up to the free slots; return how many.
+
+    An offer that nobody took within twice ``STALL_SECONDS`` no longer holds a slot and is made again.
+    """
+    stale = now - timedelta(seconds=2 * settings.STALL_SECONDS)
+    open_offers = Run.objects.filter(state=RunState.WAITING, offered_at__gt=stale).count()
+    room = free_slots() - open_offers
+    if room <= 0:
+        return 0
+    unoffered = Q(offered_at__isnull=True) | Q(offered_at__lte=stale)
+    candidates = first_in_line().filter(unoffered).order_by("queued_at", "pk").values_list("pk", flat=True)[:room]
+    return sum(_offer_one(pk, now, unoffered) for pk in list(candidates))
+
+
+@transaction.atomic
+def _offer_one(run_id: int, now: datetime, unoffered: Q) -> bool:
+    """Mark one run as offered and put its id into the queue, both or neither; False when somebody else did."""
+    if not Run.objects.filter(unoffered, pk=run_id, state=RunState.WAITING).update(offered_at=now):
+        return False
+    async_task(EXECUTE, run_id, q_options={"save": False})
+    return True
+
+
+# --- What the supervisor of the workers asks for --------------------------------------------------------------------
+def ensure_tick_scheduled(now: datetime) -> None:
+    """See to it that django-q has exactly one schedule of the tick: every minute, from the next full one on."""
+    fields = {
+        "func": TICK,
+        "schedule_type": Schedule.MINUTES,
+        "minutes": 1,
+        "repeats": -1,
+        "kwargs": "q_options={'save': False}",
+        "next_run": now.replace(second=0, microsecond=0) + timedelta(minutes=1),
+    }
+    with transaction.atomic():
+        kept = Schedule.objects.select_for_update().filter(name="tick").order_by("pk").first()
+        if kept is None:
+            kept = Schedule.objects.create(name="tick", **fields)
+        else:
+            Schedule.objects.filter(pk=kept.pk).update(**fields)
+        Schedule.objects.filter(Q(name="tick") | Q(func=TICK)).exclude(pk=kept.pk).delete()
+
+
+def request_tick() -> None:
+    """Have a worker tick now, without waiting for the minute."""
+    async_task(TICK, q_options={"save": False})
+
+
+def forget_offers() -> None:
+    """Take back all offers: the workers that had them are gone. The next tick makes them again.
+
+    What was under way in the queue goes with them; a row that another machine works on is only its receipt.
+    """
+    OrmQ.objects.all().delete()
+    Run.objects.filter(state=RunState.WAITING, offered_at__isnull=False).update(offered_at=None)
+
+
+def wants_tick(now: datetime) -> bool:
+    """Tell whether a tick would do something now: a run is lost, a task is due, or a run waits although it need not."""
+    if Run.objects.filter(state=RunState.RUNNING, lease_until__lt=now).exists():
+        return True
+    if BackupTask.objects.filter(due.IS_DUE, next_run_at__lte=now).exists():
+        return True
+    return first_in_line().filter(offered_at__isnull=True).exists() and free_slots() > 0
+
+
+def stalled(now: datetime) -> int | None:
+    """Return the id of a run that was offered ``STALL_SECONDS`` ago and not taken although a slot is free."""
+    if not free_slots():
+        return None
+    limit = now - timedelta(seconds=settings.STALL_SECONDS)
+    return first_in_line().filter(offered_at__lte=limit).values_list("pk", flat=True).first()

@@ -1,0 +1,152 @@
+"""Making runs of what is due: on time to be worked on, too late or overtaken as *Postponed* (design.md, decision 3).
+
+A start that is more than ``MISFIRE_SECONDS`` late is not made up for; the next period follows, and one record says
+what was missed (FusionInsight, admin_guide_000399). No burst follows an outage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from tasks.engine.record import SHOWN, show_on_task
+from tasks.models import BackupTask, Run
+from tasks.schedule import late_by
+from tasks.states import ACTIVE, RunState, Trigger
+from tasks.units import format_duration
+
+BATCH = 500
+IS_DUE = Q(suspended=False, next_run_at__isnull=False)
+
+
+def queue_due(now: datetime) -> int:
+    """Make runs of all that is due at ``now`` and set the next starts; return how many tasks were due.
+
+    Safe while another machine does the same: each batch holds its tasks locked, and an occurrence is unique.
+    """
+    count = 0
+    while True:
+        handled = _queue_batch(now, BATCH)
+        count += handled
+        if handled < BATCH:
+            return count
+
+
+@dataclass
+class _Batch:
+    """What becomes of the due tasks of one batch."""
+
+    now: datetime
+    active: dict[int, str]
+    runs: list[Run] = field(default_factory=list)
+
+    def decide(self, task: BackupTask) -> list[Run]:
+        """Return the runs to record for ``task`` and set its next start."""
+        schedule, first = task.schedule, task.next_run_at
+        if schedule is None or first is None:
+            task.next_run_at = None
+            return []
+        task.next_run_at = schedule.first_after(self.now)
+        limit = timedelta(seconds=settings.MISFIRE_SECONDS)
+        if late_by(first, self.now) <= limit:
+            return [self._start(task, first)]
+        # After an outage the newest occurrence may be in time still, and is not lost with those before it.
+        newest = schedule.first_after(self.now - limit - timedelta(microseconds=1))
+        missed = max(1, schedule.count_between(first, self.now - limit - timedelta(microseconds=1)))
+        in_time = newest if first < newest <= self.now else None
+        late = _run(task, first, RunState.POSTPONED, self.now)
+        late.reason = _late(late_by(first, self.now), missed, in_time or task.next_run_at, first)
+        late.error_code = "late"
+        return [late, self._start(task, in_time)] if in_time else [late]
+
+    def _start(self, task: BackupTask, occurrence: datetime) -> Run:
+        state = self.active.get(task.pk)
+        if state is None:
+            return _run(task, occurrence, RunState.WAITING, self.now)
+        run = _run(task, occurrence, RunState.POSTPONED, self.now)
+        doing = "running" if state == RunState.RUNNING else "waiting"
+        run.error_code = "still-active"
+        run.reason = f"Postponed: the run before was still {doing}. {_next(task.next_run_at)}"
+        return run
+
+
+def _queue_batch(now: datetime, size: int) -> int:
+    with transaction.atomic():
+        tasks = list(_locked_due(now, size))
+        try:
+            with transaction.atomic():
+                _record(tasks, now)
+        except IntegrityError:
+            # A click made a run of one of them in this moment: one by one, so that only that one is looked at anew.
+            for task in tasks:
+                task.refresh_from_db()
+                _record_alone(task, now)
+    return len(tasks)
+
+
+def _locked_due(now: datetime, size: int) -> list[BackupTask]:
+    due = BackupTask.objects.filter(IS_DUE, next_run_at__lte=now).order_by("next_run_at", "pk")
+    if connection.features.has_select_for_update_skip_locked:
+        due = due.select_for_update(skip_locked=True, no_key=True)
+    return list(due[:size])
+
+
+def _record_alone(task: BackupTask, now: datetime) -> None:
+    for _ in range(2):
+        try:
+            with transaction.atomic():
+                return _record([task], now)
+        except IntegrityError:
+            task.refresh_from_db()
+    # The occurrence is on record already; only the next start was not set.
+    schedule = task.schedule
+    BackupTask.objects.filter(pk=task.pk).update(next_run_at=schedule and schedule.first_after(now))
+    return None
+
+
+def _record(tasks: list[BackupTask], now: datetime) -> None:
+    """Write runs and next starts of the tasks; raise ``IntegrityError`` where one has a run that we did not see."""
+    ids = [task.pk for task in tasks]
+    active = dict(Run.objects.filter(task_id__in=ids, state__in=ACTIVE).values_list("task_id", "state"))
+    batch = _Batch(now, active)
+    decided = {task.pk: batch.decide(task) for task in tasks}
+    Run.objects.bulk_create([run for runs in decided.values() for run in runs])
+    for task in tasks:
+        for run in decided[task.pk]:
+            # A run that is still worked on stays what the list shows.
+            show_on_task(task, run, newest=task.pk not in active)
+    BackupTask.all_tasks.bulk_update(tasks, (*SHOWN, "next_run_at"), batch_size=100)
+
+
+def _run(task: BackupTask, occurrence: datetime, state: RunState, now: datetime) -> Run:
+    return Run(
+        task=task,
+        cluster_id=task.cluster_id,
+        trigger=Trigger.SCHEDULE,
+        scheduled_for=occurrence,
+        queued_at=now,
+        state=state,
+        ended_at=now if state == RunState.POSTPONED else None,
+    )
+
+
+def _late(late: timedelta, missed: int, following: datetime | None, first: datetime) -> str:
+    limit = format_duration(settings.MISFIRE_SECONDS)
+    if missed == 1:
+        what = f"the start was {format_duration(late)} late (limit {limit})"
+    else:
+        what = f"{missed:,} starts were missed, the first at {_local(first)} (limit {limit})"
+    return f"Postponed: {what}. {_next(following)}"
+
+
+def _next(moment: datetime | None) -> str:
+    return f"The next run is {_local(moment)}." if moment else ""
+
+
+def _local(moment: datetime) -> str:
+    return f"{timezone.localtime(moment, timezone.get_default_timezone()):%Y-%m-%d %H:%M}"

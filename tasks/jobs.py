@@ -1,0 +1,64 @@
+"""The two names that django-q may call. Nothing that goes wrong in them reaches its tables as text."""
+
+from __future__ import annotations
+
+import logging
+
+from django.utils import timezone
+from django_q.exceptions import TimeoutException
+
+from tasks.engine import dispatch, pipeline, record
+from tasks.engine.keeper import ends_on_term
+from tasks.engine.lease import Lease, claim
+from tasks.engine.record import Outcome
+from tasks.engine.sweep import sweep_run
+from tasks.states import RunState
+
+log = logging.getLogger(__name__)
+
+
+def tick() -> None:
+    """Do once a minute what nobody clicks for; see ``dispatch.tick``."""
+    try:
+        dispatch.tick(timezone.now())
+    except Exception:
+        log.exception("the tick failed and is repeated at the next minute")
+
+
+def execute_run(run_id: int) -> None:
+    """Work on a run if it is to be had; delivered again, late or twice it does nothing."""
+    try:
+        with ends_on_term():
+            lease = claim(run_id, timezone.now())
+            if lease is None:
+                return
+            _carry_out(lease)
+    except Exception:
+        log.exception("run %s could not be taken or recorded", run_id)
+    _offer_next()
+
+
+def _carry_out(lease: Lease) -> None:
+    """Run the pipeline, and see to it that the run is ended afterwards, whatever happened."""
+    reason = f"The run ended without a result. The server's log holds the details under run {lease.run_id}."
+    code = "no-result"
+    try:
+        pipeline.execute(lease)
+    except TimeoutException:
+        # The queue's own limit, far behind the time limit of a run: something ignored Keeper.check.
+        log.error("run %s had to be broken off by the queue's time limit", lease.run_id)
+        reason, code = "The run was broken off: it did not end at the time limit of a run.", "time-limit"
+    except Exception:
+        log.exception("run %s failed outside of its steps", lease.run_id)
+    finally:
+        ended = record.finish(lease.run_id, Outcome(RunState.FAILED, reason, code), timezone.now(), token=lease.token)
+        if ended:
+            record.write_line(lease.run_id, "ERROR", reason)
+            sweep_run(lease.run_id)
+
+
+def _offer_next() -> None:
+    try:
+        dispatch.offer(timezone.now())
+    except Exception:
+        log.exception("the next run could not be offered; the tick does it")
