@@ -166,7 +166,8 @@ def _tables(server: IoTDB) -> None:
 
 def _data() -> list[str]:
     points = [
-        f"INSERT INTO root.plant{plant}.line1.device1(time, s0, s1, s2, s3) VALUES({_NOW + n}, {n}.5, {n}, 't{n}', true)"
+        f"INSERT INTO root.plant{plant}.line1.device1(time, s0, s1, s2, s3) "
+        f"VALUES({_NOW + n}, {n}.5, {n}, 't{n}', true)"
         for plant in range(1, PLANTS + 1)
         for n in range(10)
     ]
