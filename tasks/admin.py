@@ -5,7 +5,7 @@ Whoever may add a schedule of django-q may call any function (reference/anchors.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -19,10 +19,18 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 from tasks.audit import actor_of, record
 from tasks.models import AuditEvent, BackupFile, LogLine, Run
 
+# Generic for mypy only: Django's own classes take no type at run time.
+if TYPE_CHECKING:
+    _Paginator = Paginator
+    _ModelAdmin = admin.ModelAdmin
+else:
+    _Paginator = Paginator
+    _ModelAdmin = admin.ModelAdmin
+
 COUNT_LIMIT = 10_001
 
 
-class CappedPaginator(Paginator[Any]):
+class CappedPaginator(_Paginator):
     """Counts to ten thousand and no further: counting a million rows costs more than showing a page of them."""
 
     @cached_property
@@ -33,7 +41,7 @@ class CappedPaginator(Paginator[Any]):
         return self.object_list.order_by()[:COUNT_LIMIT].count()
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+class ReadOnly(_ModelAdmin):
     """Records that can be read and neither made, changed nor deleted."""
 
     actions = None
@@ -127,7 +135,7 @@ for model, page in ((Schedule, QueueSchedule), (Success, QueueResult), (Failure,
     admin.site.register(model, page)
 
 
-class Audited(admin.ModelAdmin[Any]):
+class Audited(_ModelAdmin):
     """Puts on record who made, changed and deleted what."""
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
