@@ -100,7 +100,7 @@ def time_zone(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Schedules and the names of files are in the console's zone."""
     try:
         ZoneInfo(settings.TIME_ZONE)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         return [
             Error(
                 f"TIME_ZONE {settings.TIME_ZONE!r} is not the name of a time zone.",

@@ -1,0 +1,168 @@
+"""A browser and a console for it: every page it opens is watched for errors of script, policy and network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.conftest import chromium
+from tests.e2e.seed import PASSWORD
+from tests.live import LiveConsole
+
+ARTEFACTS = Path(__file__).parent.parent / "artefacts"
+WIDE, NARROW = (1440, 900), (360, 780)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+Open = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this directory needs the browser and runs on one worker."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="package")
+def live_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveConsole]:
+    """The console that all tests of this directory share, with people, clusters and a history in it."""
+    console = LiveConsole(tmp_path_factory.mktemp("live-console"))
+    console.module("tests.e2e.seed", str(console.data))
+    console.start()
+    yield console
+    status = console.stop()
+    ARTEFACTS.mkdir(exist_ok=True)
+    (ARTEFACTS / "console.log").write_text(console.log)
+    assert status == 0, f"The console did not end in its own way ({status}):\n{console.log[-4000:]}"
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    # Playwright keeps an event loop in this thread for as long as it lives; Django would refuse its database there.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+class Watch:
+    """What went wrong in the pages of one context: script errors, refusals by the policy, requests to elsewhere."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.troubles: list[str] = []
+        self.allowed: list[str] = []
+        self._address = address
+        context.on("console", self._message)
+        context.on("weberror", lambda error: self.troubles.append(f"script: {error.error}"))
+        context.on("request", self._request)
+
+    def _message(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self._address, "data:", "blob:")):
+            self.troubles.append(f"request to elsewhere: {request.url}")
+
+    def allow(self, text: str) -> None:
+        """Expect a trouble whose text holds ``text``, such as the status of a page that is refused on purpose."""
+        self.allowed.append(text)
+
+    def unexpected(self) -> list[str]:
+        """Return the troubles that no test expected."""
+        return [one for one in self.troubles if not any(text in one for text in self.allowed)]
+
+
+@pytest.fixture
+def open_page(live_console: LiveConsole, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Return a function that opens a page in a context of its own; the test fails for whatever its watch saw."""
+    made: list[tuple[BrowserContext, Watch]] = []
+
+    def make(
+        size: tuple[int, int] = WIDE,
+        *,
+        dark: bool = False,
+        script: bool = True,
+        zone: str = "Europe/Berlin",
+        who: str = "",
+        scale: float = 1,
+    ) -> Page:
+        context = browser.new_context(
+            base_url=live_console.address,
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+            timezone_id=zone,
+            locale="en-GB",
+            device_scale_factor=scale,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        context.set_default_timeout(10_000)
+        watch = Watch(context, live_console.address)
+        made.append((context, watch))
+        page = context.new_page()
+        page.watch = watch  # type: ignore[attr-defined]
+        if who:
+            log_in(page, who)
+        return page
+
+    yield make
+    troubles = [trouble for _, watch in made for trouble in watch.unexpected()]
+    if request.node.stash.get(FAILED, False):
+        ARTEFACTS.mkdir(exist_ok=True)
+        for number, (context, _) in enumerate(made):
+            for page in context.pages:
+                page.screenshot(path=ARTEFACTS / f"failed-{request.node.name}-{number}.png", full_page=True)
+    for context, _ in made:
+        context.close()
+    assert not troubles, "\n".join(troubles)
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Remember that a test failed, so that its page is kept as a picture."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+def log_in(page: Page, who: str) -> None:
+    """Log in as one of the seeded people."""
+    page.goto("login/")
+    page.get_by_label("Username").fill(who)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(lambda url: "login" not in url)
+
+
+@pytest.fixture
+def page(open_page: Open) -> Page:
+    """A wide, light page of a Backup Administrator."""
+    return open_page(who="backup-administrator")
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """Where screenshots are kept."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    return ARTEFACTS

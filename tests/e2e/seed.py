@@ -1,0 +1,128 @@
+"""Fills the database of a live console: people of every role, two clusters, and a history to look at.
+
+Run as ``python -m tests.e2e.seed DIRECTORY`` in the console's environment, before the console starts. The history is
+written as rows, because its moments lie in the past; what a test watches is run by the console itself.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import django
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PASSWORD = "correct-horse-battery-9"
+# So much to read that a run is still at it when somebody looks: incompressible, so that it also takes room.
+BIG_BYTES = 700_000_000
+
+
+def main(directory: Path) -> None:
+    """Seed the database that the environment names; homes of IoTDB go to ``directory``."""
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    _people()
+    _inventory(directory)
+    _history()
+
+
+def _people() -> None:
+    from django.contrib.auth.models import Group, User
+
+    from tasks.permissions import ROLES
+
+    for role in ROLES:
+        user = User.objects.create_user(role.lower().replace(" ", "-"), password=PASSWORD)
+        user.groups.add(Group.objects.get(name=role))
+    User.objects.create_user("nobody", password=PASSWORD)
+
+
+def _inventory(directory: Path) -> None:
+    from tasks.models import Cluster, Node, Service
+
+    home = directory / "iotdb-home"
+    shutil.copytree(ROOT / "sample" / "iotdb-home", home, symlinks=True)
+    plant = Cluster.objects.create(name="plant", note="Two services")
+    for name in ("IoTDB", "IoTDB-1"):
+        service = Service.objects.create(cluster=plant, name=name)
+        Node.objects.create(service=service, name="node1", home=str(home), rpc_host="10.20.4.18")
+    depot = Cluster.objects.create(name="depot", note="Takes long to back up")
+    service = Service.objects.create(cluster=depot, name="IoTDB")
+    Node.objects.create(service=service, name="node1", home=str(_big_home(home, directory / "big-home")))
+
+
+def _big_home(home: Path, big: Path) -> Path:
+    """Return a home with one file in its ConfigNode's log that takes seconds to archive."""
+    shutil.copytree(home, big, symlinks=True)
+    group = next((big / "data" / "confignode" / "consensus").iterdir())
+    block = random.Random(20261123).randbytes(1 << 20)
+    with open(group / "current" / "log_1-99", "wb") as file:
+        for number in range(BIG_BYTES >> 20):
+            file.write(number.to_bytes(8) + block[8:])
+    return big
+
+
+def _history() -> None:
+    """A periodic task with three weeks of runs of every kind, one that fails, one that never ran, one suspended."""
+    from django.utils import timezone
+
+    from tasks.models import BackupTask, Cluster
+
+    plant, now = Cluster.objects.get(name="plant"), timezone.now()
+    created = now - timedelta(days=30)
+    common = {"cluster": plant, "path_type": "LocalDir", "copies": 7, "created_at": created, "created_by": "console"}
+    daily = {"mode": "periodic", "started": created, "period_unit": "days", "next_run_at": now + timedelta(hours=9)}
+    nightly = BackupTask.objects.create(name="plant-nightly", **common, **daily)
+    for age in range(21, 0, -1):
+        state = {15: "failed", 9: "postponed", 4: "stopped", 2: "warnings"}.get(age, "successful")
+        _run(nightly, state, now - timedelta(days=age, hours=2))
+    failing = BackupTask.objects.create(name="plant-failing", **common, **daily)
+    _run(failing, "failed", now - timedelta(hours=5))
+    BackupTask.objects.create(name="plant-unused", mode="manual", **common)
+    paused = BackupTask.objects.create(name="plant-suspended", **common, **daily | {"next_run_at": None})
+    BackupTask.objects.filter(pk=paused.pk).update(suspended=True)
+
+
+REASONS = {
+    "failed": "The disk that holds the destination is full. Free space there or keep fewer copies.",
+    "postponed": "Postponed: the start was 6 min late (limit 120 s).",
+    "stopped": "Stopped by operator after 11 s.",
+    "warnings": "One node was stopped: its copy is cold.",
+}
+
+
+def _run(task: object, state: str, began: datetime) -> None:
+    from tasks.engine.record import copy_to_task, count_sets
+    from tasks.models import BackupFile, BackupTask, LogLine, Run
+
+    assert isinstance(task, BackupTask)
+    good = state in ("successful", "warnings")
+    ended = began + timedelta(seconds=14)
+    run = Run.objects.create(
+        task=task, cluster=task.cluster, trigger="schedule", scheduled_for=began, queued_at=began, state=state,
+        started_at=None if state == "postponed" else began, ended_at=ended, size=48_000_000 if good else None,
+        verified_at=ended if good else None, reason=REASONS.get(state, ""), worker="mgmt-1/4711",
+    )  # fmt: skip
+    LogLine.objects.create(run=run, at=began, text=f"Run {run.pk} claimed by worker mgmt-1/4711. Started by: Schedule.")
+    if state in REASONS:
+        LogLine.objects.create(run=run, at=ended, level="ERROR" if state == "failed" else "WARN", text=REASONS[state])
+    for service in ("IoTDB", "IoTDB-1") if good else ():
+        name = f"2.0.1-beta_{service}_{began:%Y%m%d%H%M%S}.tar.gz"
+        BackupFile.objects.create(
+            run=run, service=service, directory=task.directory, name=name, size=24_000_000, sha256="5e" * 32,
+            path=f"/srv/storage/LocalBackup/{task.directory}/{name}", members=141, source_bytes=61_000_000,
+            version="2.0.1-beta", verified_at=ended,
+        )  # fmt: skip
+    copy_to_task(run)
+    count_sets(task.pk)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupconsole.settings")
+    main(Path(sys.argv[1]))

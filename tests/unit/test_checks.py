@@ -1,0 +1,67 @@
+"""The system checks find what is wrong with the settings, and nothing where they are right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backupconsole import checks
+
+ALL = (checks.queue_limits, checks.sqlite_options, checks.data_directory, checks.key_file, checks.time_zone)
+
+
+@pytest.mark.parametrize("check", ALL)
+def test_the_settings_as_they_are_pass(check: Any) -> None:
+    assert check(None) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        ({"timeout": 7500, "retry": 7500}, ["console.E001"]),
+        ({"timeout": 7000, "retry": 9000}, ["console.E002"]),
+        ({"timeout": 7200, "retry": 100}, ["console.E001", "console.E002"]),
+    ],
+)
+def test_queue_limits(settings: Any, limits: dict[str, int], found: list[str]) -> None:
+    settings.RUN_TIME_LIMIT = 7200
+    settings.Q_CLUSTER = limits
+    assert [message.id for message in checks.queue_limits(None)] == found
+
+
+@pytest.mark.parametrize("options", [{}, {"transaction_mode": "DEFERRED"}, {"transaction_mode": "IMMEDIATE"}])
+def test_sqlite_without_its_options(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    database = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": options}
+    monkeypatch.setattr(checks, "settings", SimpleNamespace(DATABASES={"default": database}))
+    assert [message.id for message in checks.sqlite_options(None)] == ["console.E003"]
+
+
+def test_other_databases_need_no_such_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    database = {"ENGINE": "django.db.backends.postgresql"}
+    monkeypatch.setattr(checks, "settings", SimpleNamespace(DATABASES={"default": database}))
+    assert checks.sqlite_options(None) == []
+
+
+def test_a_data_directory_that_is_not_there(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path / "gone"
+    (message,) = checks.data_directory(None)
+    assert message.id == "console.E004"
+    assert str(tmp_path / "gone") in message.msg
+
+
+@pytest.mark.parametrize(("mode", "found"), [(0o600, []), (0o640, ["console.W001"]), (0o644, ["console.W001"])])
+def test_the_mode_of_the_key_file(settings: Any, tmp_path: Path, mode: int, found: list[str]) -> None:
+    settings.DATA_DIR = tmp_path
+    key = tmp_path / "secret-key"
+    key.write_text("x")
+    key.chmod(mode)
+    assert [message.id for message in checks.key_file(None)] == found
+
+
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "../etc/passwd", ""])
+def test_a_zone_that_is_none(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setattr(checks, "settings", SimpleNamespace(TIME_ZONE=zone))
+    assert [message.id for message in checks.time_zone(None)] == ["console.E005"]
