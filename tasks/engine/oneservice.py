@@ -13,8 +13,6 @@ from tasks.engine.snapshot import Snapshot, scratch_directory
 from tasks.naming import manifest_name, partial_name
 from tasks.sources.base import Log, ServiceSpec, Survey
 
-MANIFEST_FORMAT = 1
-
 
 @dataclass
 class Sealed:
@@ -102,7 +100,6 @@ class Writing:
         """Return what the manifest says about the archive as a whole."""
         snapshot = self.snapshot
         return {
-            "format": MANIFEST_FORMAT,
             "data_source": snapshot.data_source,
             "task": snapshot.task_name,
             "run": snapshot.run_id,

@@ -68,7 +68,7 @@ def test_a_start_in_the_present_minute_is_still_to_come(admin: Actor, cluster: C
 
 
 def test_a_start_in_the_past_begins_with_its_next_period(admin: Actor, cluster: Cluster) -> None:
-    task = services.create_task(admin, draft(cluster, started=NOW - timedelta(days=3)), NOW)
+    task = services.create_task(admin, draft(cluster, started=NOW - timedelta(days=3, hours=1)), NOW)
     assert task.next_run_at is not None
     assert NOW < task.next_run_at <= NOW + timedelta(days=1)
 
