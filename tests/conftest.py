@@ -56,6 +56,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         )
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the directory that tests/settings.py made for this process."""
+    from django.conf import settings
+
+    if settings.configured and Path(settings.DATA_DIR).name.startswith("console-test-"):
+        shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
 def clean_cache() -> Iterator[None]:
     """No test sees what another one cached."""
