@@ -15,7 +15,6 @@ from tasks.engine import pipeline
 from tasks.engine.lease import Lease, claim
 from tasks.models import BackupTask, Run
 
-
 # File names tell runs apart by the second; tests have several runs in one.
 _ages = itertools.count(3600, -1)
 
