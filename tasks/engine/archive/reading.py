@@ -34,6 +34,6 @@ def member_name(name: str) -> bytes:
     """Return the bytes of a member name; ValueError where it could lead out of the place it is unpacked to."""
     if not name or name[0] == "/" or name[-1] == "/" or name == MANIFEST_NAME or "\0" in name:
         raise ValueError(f"{name!r} cannot be the name of a member")
-    if ("//" in name or "." in name) and not all(part not in ("", ".", "..") for part in name.split("/")):
+    if (name[0] == "." or "/." in name or "//" in name) and not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise ValueError(f"{name!r} cannot be the name of a member")
     return tar.encode_name(name)

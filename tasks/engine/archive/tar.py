@@ -22,7 +22,6 @@ END = bytes(2 * RECORD)
 FILE, SYMLINK, DIRECTORY, EXTENDED = b"0", b"2", b"5", b"x"
 MAGIC = b"ustar\x0000"
 
-_BLANK_CHECKSUM = b" " * 8
 _MAX_ID = 0o7777777
 _MAX_OCTAL = 0o77777777777  # sizes in bytes and times in seconds
 _EXTENDED_NAME = b"././@PaxHeader"
@@ -44,12 +43,13 @@ def padding(size: int) -> int:
 
 
 def checksum(header: bytes) -> int:
-    """Return the sum of the 512 bytes of a header, its own checksum field counted as blanks.
+    """Return the sum of the 512 bytes of a header, its own checksum field counted as blanks."""
+    return _sum(header[:148]) + 8 * ord(" ") + _sum(header[156:356]) + _sum(header[356:])
 
-    Adler-32 holds the sum of up to 256 bytes, plus one, in its low half; twice that is much faster than ``sum``.
-    """
-    blanked = header[:148] + _BLANK_CHECKSUM + header[156:]
-    return (adler32(blanked[:256]) & 0xFFFF) + (adler32(blanked[256:]) & 0xFFFF) - 2
+
+def _sum(data: bytes) -> int:
+    """Return the sum of up to 256 bytes; Adler-32 has it, plus one, in its low half, and is faster than ``sum``."""
+    return (adler32(data) & 0xFFFF) - 1
 
 
 class Attributes(NamedTuple):
@@ -91,13 +91,9 @@ def member_header(name: bytes, size: int, about: Attributes, kind: bytes = FILE,
     if extended or not 0 <= mtime <= _MAX_OCTAL:
         extended.append((b"mtime", _exact_time(mtime, nanoseconds)))
         mtime = min(max(mtime, 0), _MAX_OCTAL)
-    owner, names = _owner(uid, gid)
-    header = b"%b%07o\0%b%011o\0%011o\0        %b%b%b%b%b" % (
-        name.ljust(100, b"\0"), mode, owner, size, mtime, kind, target.ljust(100, b"\0"), MAGIC, names,
-        prefix.ljust(167, b"\0"),
-    )  # fmt: skip
-    total = (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) - 2
-    header = b"%b%06o\0 %b" % (header[:148], total, header[156:])
+    tail, tail_sum = _tail(kind, uid, gid, target, prefix)
+    head = b"%b%b%011o\0%011o\0" % (name.ljust(100, b"\0"), _ids(mode, uid, gid), size, mtime)
+    header = b"%b%06o\0 %b" % (head, _sum(head) + tail_sum, tail)
     return _extended_header(extended) + header if extended else header
 
 
@@ -125,10 +121,17 @@ def _split(name: bytes, extended: list[tuple[bytes, bytes]]) -> tuple[bytes, byt
 
 
 @lru_cache(maxsize=1024)
-def _owner(uid: int, gid: int) -> tuple[bytes, bytes]:
-    """Return the ids and the names of an owner as fields of a header; ids too big for it are given as zero."""
-    ids = b"%07o\0%07o\0" % (uid if uid <= _MAX_ID else 0, gid if gid <= _MAX_ID else 0)
-    return ids, _user_name(uid).ljust(32, b"\0") + _group_name(gid).ljust(32, b"\0") + b"0000000\x000000000\0"
+def _ids(mode: int, uid: int, gid: int) -> bytes:
+    """Return mode and ids as fields of a header; ids that are too big for it are given as zero."""
+    return b"%07o\0%07o\0%07o\0" % (mode, uid if uid <= _MAX_ID else 0, gid if gid <= _MAX_ID else 0)
+
+
+@lru_cache(maxsize=1024)
+def _tail(kind: bytes, uid: int, gid: int, target: bytes, prefix: bytes) -> tuple[bytes, int]:
+    """Return what follows the checksum of a header, and what it and the checksum's own blanks add to the sum."""
+    names = _user_name(uid).ljust(32, b"\0") + _group_name(gid).ljust(32, b"\0") + b"0000000\x000000000\0"
+    tail = kind + target.ljust(100, b"\0") + MAGIC + names + prefix.ljust(167, b"\0")
+    return tail, _sum(tail[:200]) + _sum(tail[200:]) + 8 * ord(" ")
 
 
 def _exact_time(mtime: int, nanoseconds: int) -> bytes:

@@ -1,0 +1,118 @@
+"""The archive benchmark: the console's archive engine in turn with tar and gzip or pigz, over the same seeded corpora.
+
+The archive is brought to the disk inside the time of every command. Ours runs as a process of its own as the others do,
+its start counted, and hashes every member and the archive, which of the others only the one with sha256sum does in part.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from . import corpora
+from .corpora import MIB, Corpus
+from .measure import Command, Sample, interleave, median, paired, quoted
+from .registry import Options, Outcome
+from .report import Target, corpus_table, data_of, targets_table
+
+OURS = "console"
+TAR_GZIP, PIGZ, PIGZ_SHA = "tar czf", "tar | pigz -1", "tar | pigz -1 | sha256sum"
+ROOT = Path(__file__).resolve().parent.parent
+MEMORY_LIMIT = 100  # MiB, for the whole process
+
+
+def run(options: Options) -> Outcome:
+    """Make the corpora, measure, and judge by the targets of the project."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory) as directory:
+        return _measure(Path(directory), options)
+
+
+def make_corpora(parent: Path, quick: bool) -> list[Callable[[], Corpus]]:
+    """Return how each corpus is made; one lies on the disk at a time."""
+    if quick:
+        return [
+            lambda: corpora.make_log(parent, 128 * MIB),
+            lambda: corpora.make_small(parent, 10_000),
+            lambda: corpora.make_random(parent, 128 * MIB),
+        ]
+    return [
+        lambda: corpora.make_log(parent, 1024 * MIB),
+        lambda: corpora.make_small(parent, 60_000),
+        lambda: corpora.make_random(parent, 512 * MIB),
+    ]
+
+
+def commands(corpus: Corpus, result: Path) -> list[Command]:
+    """Return what is compared on a corpus."""
+    out, parent, name = quoted(result), quoted(corpus.root.parent), quoted(corpus.root.name)
+    ours = f"{quoted(sys.executable)} -m bench.runner {quoted(corpus.root)} {out}"
+    tar = f"tar cf - -C {parent} {name}"
+    return [
+        Command(OURS, ours, reports=True),
+        Command(TAR_GZIP, f"tar czf {out} -C {parent} {name} && sync {out}", ("tar", "gzip")),
+        Command(PIGZ, f"{tar} | pigz -1 > {out} && sync {out}", ("tar", "pigz")),
+        Command(PIGZ_SHA, f"{tar} | pigz -1 | tee {out} | sha256sum > {out}.sha && sync {out}", ("tar", "pigz")),
+    ]
+
+
+def prove(result: Path, corpus: Corpus) -> Callable[[Command], None]:
+    """Return a check that our archive is one that gzip and GNU tar accept, file by file."""
+
+    def check(command: Command) -> None:
+        if command.name != OURS:
+            return
+        subprocess.run(["gzip", "-t", "-c", str(result)], check=True, stdout=subprocess.DEVNULL)
+        compare = ["tar", "dzf", str(result), "--exclude=MANIFEST.json", f"--transform=s,^bench,{corpus.root.name},"]
+        subprocess.run([*compare, "-C", str(corpus.root.parent)], check=True, stdout=subprocess.DEVNULL)
+
+    return check
+
+
+def targets(corpus: str, samples: dict[str, list[Sample]], files: int) -> list[Target]:
+    """Return the project's targets for a corpus with what was reached; a target whose peer is absent is left out."""
+    ours = samples[OURS]
+
+    def against(peer: str) -> float | None:
+        return paired(samples[peer], ours, lambda sample: sample.wall) if peer in samples else None
+
+    rate = files / median(ours, lambda sample: sample.wall)
+    peak = max(sample.peak_kib for sample in ours) / 1024
+    found = {
+        "log": [Target(f"2.0 x {PIGZ}", against(PIGZ), 2.0), Target(f"10 x {TAR_GZIP}", against(TAR_GZIP), 10.0)],
+        "random": [Target(f"3.5 x {PIGZ}", against(PIGZ), 3.5)],
+        "small": [_either(rate, against(PIGZ))],
+    }[corpus]
+    found.append(Target(f"under {MEMORY_LIMIT} MiB of memory", peak, MEMORY_LIMIT, at_most=True, unit=" MiB"))
+    return [target for target in found if target.reached_figure is not None]
+
+
+def _either(rate: float, ratio: float | None) -> Target:
+    """The target for small files: a rate, or a ratio."""
+    share = max(rate / 25_000, (ratio or 0.0) / 1.2)
+    said = f"{rate:,.0f} files/s" + (f", {ratio:.2f} x" if ratio is not None else "")
+    return Target(f"25,000 files/s or 1.2 x {PIGZ}", share, 1.0, said=said)
+
+
+def _measure(directory: Path, options: Options) -> Outcome:
+    rounds = options.rounds or (3 if options.quick else 5)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    pieces, missed, data = [], [], {}
+    for make in make_corpora(directory, options.quick):
+        corpus, result = make(), directory / "archive.tar.gz"
+        present = [command for command in commands(corpus, result) if command.missing() is None]
+        absent = [command for command in commands(corpus, result) if command.missing() is not None]
+        os.sync()
+        samples = interleave(present, rounds, result, ROOT, prove(result, corpus))
+        judged = targets(corpus.name, samples, corpus.files)
+        pieces.append(corpus_table(corpus, samples, rounds, OURS))
+        pieces += [f"  left out: {command.name} ({command.missing()} is not installed)" for command in absent]
+        pieces.append(targets_table(judged, options.quick))
+        missed += [f"{corpus.name}: {target.wanted}" for target in judged if not target.reached]
+        data[corpus.name] = data_of(corpus, samples, judged, OURS)
+        shutil.rmtree(corpus.root)
+    return Outcome("\n".join(pieces), data, [] if options.quick else missed)

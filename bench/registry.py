@@ -1,0 +1,41 @@
+"""The benchmarks that exist. A new one is a module with one function, and one line in ``BENCHES``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says. ``directory`` is a place for corpora and archives; None: a temporary one."""
+
+    quick: bool = False
+    rounds: int | None = None
+    directory: Path | None = None
+
+
+@dataclass
+class Outcome:
+    """What a benchmark found: text to print, the same as data, and the targets it missed."""
+
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
+
+
+Bench = Callable[[Options], Outcome]
+
+BENCHES: dict[str, tuple[str, str]] = {
+    "archive": ("bench.archive:run", "writing an archive, in turn with tar and gzip or pigz"),
+}
+
+
+def load(name: str) -> Bench:
+    """Return a benchmark; KeyError where there is none of that name."""
+    module, function = BENCHES[name][0].split(":")
+    bench: Bench = getattr(import_module(module), function)
+    return bench
