@@ -1,0 +1,83 @@
+"""How crispy-forms lays out the form of a task; the markup of each part stands in ``templates/tasks/form_*.html``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crispy_forms.helper import FormHelper
+from crispy_forms.layout import HTML, Field, Layout, LayoutObject
+from crispy_forms.utils import TEMPLATE_PACK
+from django import forms
+from django.template.loader import render_to_string
+
+from storage.base import DestinationForm
+from tasks.forms.editor import TaskEditor
+
+
+class Section(LayoutObject):
+    """A part of the form under a heading."""
+
+    def __init__(self, title: str, key: str, *fields: Any) -> None:
+        self.title = title
+        self.key = key
+        self.fields = list(fields)
+
+    def render(self, form: forms.BaseForm, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> str:
+        """Return the section with its fields."""
+        inner = self.get_rendered_fields(form, context, template_pack, **kwargs)
+        return render_to_string("tasks/form_section.html", {"section": self, "inner": inner})
+
+
+def task_helper(editor: TaskEditor) -> FormHelper:
+    """Return the layout of the whole form, in the order of the seed."""
+    sections = [_schedule(), _configuration(), _destination(editor)]
+    if editor.task is None:
+        sections.insert(0, _task())
+    elif not editor.task.periodic:
+        sections.pop(0)
+    return _helper(*sections)
+
+
+def destination_helper(form: DestinationForm) -> FormHelper:
+    """Return the layout of a path type's fields, which says itself how wide each one is."""
+    widths = getattr(form, "widths", {"copies": "w4"})
+    return _helper(*(Field(name, wrapper_class=widths.get(name, "")) for name in form.fields))
+
+
+def _task() -> Section:
+    return Section(
+        "Task",
+        "task",
+        Field("name", wrapper_class="w3"),
+        Field("cluster", template="tasks/form_cluster.html"),
+        Field("mode", template="tasks/form_cards.html"),
+    )
+
+
+def _schedule() -> Section:
+    return Section(
+        "Schedule",
+        "schedule",
+        Field("started", wrapper_class="w3"),
+        Field("period", template="tasks/form_period.html"),
+        Field("policy", template="tasks/form_cards.html"),
+    )
+
+
+def _configuration() -> Section:
+    return Section("Configuration", "configuration", HTML('{% include "tasks/form_configuration.html" %}'))
+
+
+def _destination(editor: TaskEditor) -> Section:
+    fields = [HTML('<div id="destination-place" aria-live="polite">{% include "tasks/_destination.html" %}</div>')]
+    if editor.task is None:
+        fields.insert(0, Field("path_type", template="tasks/form_path_type.html"))
+    return Section("Destination of IoTDB", "destination-section", *fields)
+
+
+def _helper(*parts: Any) -> FormHelper:
+    helper = FormHelper()
+    helper.form_tag = False
+    helper.disable_csrf = True
+    helper.layout = Layout(*parts)
+    return helper
