@@ -37,7 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def live_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveConsole]:
     """The console that all tests of this directory share, with people, clusters and a history in it."""
-    console = LiveConsole(tmp_path_factory.mktemp("live-console"))
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings"}
+    console = LiveConsole(tmp_path_factory.mktemp("live-console"), settings)
     console.module("tests.e2e.seed", str(console.data))
     console.start()
     yield console

@@ -1,0 +1,154 @@
+"""Every page as its reader sees it: wide and narrow, light and dark, in the reader's zone, held against axe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import NARROW, WIDE, Open
+from tests.e2e.ways import find, row
+
+LOOKS = [pytest.param(size, dark, id=f"{size[0]}-{'dark' if dark else 'light'}") for size in (WIDE, NARROW)
+         for dark in (False, True)]  # fmt: skip
+LOGGED_OUT = {"login": "login/"}
+PAGES = {
+    "list": "backups/",
+    "list-nothing-found": "backups/?q=no-such-task",
+    "create": "backups/new/",
+    "clusters": "clusters/",
+    "cluster-new": "clusters/new/",
+    "preferences": "settings/",
+}
+# Pages of one thing are reached as people reach them, from the list it stands in.
+FROM_LIST = {
+    "history": lambda page: page.get_by_role("link", name="plant-nightly", exact=True).click(),
+    "configure": lambda page: page.get_by_label("Configure plant-nightly").click(),
+    "copy": lambda page: page.goto(configure_address(page).replace("configure", "copy")),
+    "delete": lambda page: page.goto(configure_address(page).replace("configure", "delete")),
+}
+FROM_CLUSTERS = {
+    "cluster": lambda page: page.get_by_role("link", name="plant", exact=True).first.click(),
+}
+
+
+def configure_address(page: Page) -> str:
+    return page.get_by_label("Configure plant-nightly").get_attribute("href") or ""
+
+
+def open_named(page: Page, name: str) -> None:
+    """Go to the page called ``name`` in the tables above."""
+    if name in FROM_LIST:
+        find(page, "plant-nightly")
+        FROM_LIST[name](page)
+    elif name in FROM_CLUSTERS:
+        page.goto("clusters/")
+        FROM_CLUSTERS[name](page)
+    else:
+        page.goto((PAGES | LOGGED_OUT)[name])
+    page.wait_for_load_state("networkidle")
+
+
+def serious(page: Page) -> list[str]:
+    """Return what axe finds serious or critical on the page."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['help']} {[node['html'][:160] for node in each['nodes'][:3]]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize(("size", "dark"), LOOKS)
+@pytest.mark.parametrize("name", [*LOGGED_OUT, *PAGES, *FROM_LIST, *FROM_CLUSTERS])
+def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
+    open_page: Open, artefacts: Path, name: str, size: tuple[int, int], dark: bool
+) -> None:
+    page = open_page(size, dark=dark, who="" if name in LOGGED_OUT else "backup-administrator")
+    open_named(page, name)
+    page.screenshot(path=artefacts / f"{name}-{size[0]}-{'dark' if dark else 'light'}.png", full_page=True)
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    wanted = "dark" if dark else "light"
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == wanted
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "administrator"])
+def test_the_list_of_each_role(open_page: Open, role: str) -> None:
+    page = open_page(who=role)
+    find(page, "plant-nightly")
+    expect(page.get_by_role("link", name="Create", exact=True)).to_have_count(int(role == "administrator"))
+    expect(page.get_by_label("Configure plant-nightly")).to_have_count(int(role == "administrator"))
+    expect(page.get_by_text("Back Up Now", exact=True)).to_have_count(0 if role == "viewer" else 1)
+    assert serious(page) == []
+
+
+def test_an_auditor_sees_the_records_in_the_admin(open_page: Open) -> None:
+    page = open_page(who="auditor")
+    expect(page).to_have_url(re.compile("/admin/"))
+    page.get_by_role("link", name="Audit events").first.click()
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("^Add"))).to_have_count(0)
+
+
+def test_somebody_without_a_role_is_told_whom_to_ask(open_page: Open) -> None:
+    page = open_page(who="nobody")
+    expect(page.get_by_role("main")).to_contain_text("dministrator")
+    assert serious(page) == []
+
+
+def test_times_are_in_the_zone_of_the_reader(open_page: Open) -> None:
+    page = open_page(zone="Asia/Tokyo", who="viewer")
+    page.goto("backups/")
+    expect(page.locator(".topbar")).to_contain_text("Times in Asia/Tokyo")
+    expect(page.locator(".topbar")).to_contain_text("Europe/Berlin")
+    moments = page.locator("time[datetime]").evaluate_all("all => all.map(each => each.dateTime)")
+    assert moments
+    assert all(moment.endswith("+09:00") for moment in moments), moments
+
+
+def test_the_theme_is_kept(open_page: Open) -> None:
+    page = open_page(who="operator")
+    seen = {page.evaluate("document.documentElement.dataset.theme")}
+    for _ in range(2):
+        before = page.evaluate("document.documentElement.dataset.theme")
+        page.locator("#theme-button").click()
+        page.wait_for_function("before => document.documentElement.dataset.theme !== before", arg=before)
+        after = page.evaluate("document.documentElement.dataset.theme")
+        page.reload()
+        assert page.evaluate("document.documentElement.dataset.theme") == after
+        seen.add(after)
+    assert seen == {"auto", "light", "dark"}
+    page.locator("#theme-button").click()
+    page.wait_for_function("document.documentElement.dataset.theme === 'auto'")
+
+
+def test_the_menu_works_by_keyboard(page: Page) -> None:
+    find(page, "plant-unused")
+    more = page.get_by_label("More for plant-unused")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(row(page, "plant-unused").get_by_text("Back Up Now", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(row(page, "plant-unused").get_by_text("Back Up Now", exact=True)).to_be_hidden()
+    expect(more).to_be_focused()
+
+
+def test_a_wrong_password_says_so(open_page: Open) -> None:
+    page = open_page()
+    page.goto("login/")
+    page.get_by_label("Username").fill("viewer")
+    page.get_by_label("Password", exact=True).fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("Username or password is wrong.")
+    expect(page.get_by_label("Username")).to_have_value("viewer")
+
+
+def test_a_page_that_is_not_there(page: Page) -> None:
+    page.watch.allow("404")  # type: ignore[attr-defined]
+    page.goto("backups/999999/history/")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert serious(page) == []
