@@ -150,6 +150,13 @@ CACHES = {
     }
 }
 
+# --- Secrets -----------------------------------------------------------------------------------------------------
+# Keys for stored passwords, with commas between them: the first one encrypts, all decrypt. Without the setting a key is
+# made in DATA_DIR/secrets-key with mode 0600. `manage.py rotatesecrets` encrypts everything anew with the first key.
+SECRETS_KEYS = env_list("SECRETS_KEYS", "") or env_str("SECRETS_KEYS").split() or [
+    key_from_file(DATA_DIR / "secrets-key")
+]
+
 # --- Runs --------------------------------------------------------------------------------------------------------
 # "Data storage path" of the seed: LocalDir keeps its sets in DATA_STORAGE_PATH/LocalBackup/.
 DATA_STORAGE_PATH = env_path("DATA_STORAGE_PATH", DATA_DIR / "storage")
@@ -169,8 +176,8 @@ STALL_SECONDS = env_int("STALL_SECONDS", 15, least=1)
 Q_CLUSTER = {
     "name": "backupconsole",
     "orm": "default",
-    # One worker more than runs, so that the tick never waits behind them.
-    "workers": RUN_SLOTS + 1,
+    # Two workers more than runs: one for the tick, and one for a tick that still clears up after a lost worker.
+    "workers": RUN_SLOTS + 2,
     "queue_limit": 1,
     "bulk": 1,
     # Runs end themselves at RUN_TIME_LIMIT; the queue's own limits are only the last resort behind that.
@@ -181,7 +188,9 @@ Q_CLUSTER = {
     "catch_up": False,
     "save_limit": 500,
     "recycle": 100,
-    "log_level": "WARNING",
+    # An idle console looks for work 2.5 times a second, so that a click starts at once.
+    "poll": 0.4,
+    "guard_cycle": 1,
     "label": "Queue",
 }
 
@@ -192,6 +201,6 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env_str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {"django.request": {"level": "ERROR"}, "django-q": {"level": "WARNING"}},
 }
 HOST_NAME = env_str("HOST_NAME") or os.uname().nodename

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -17,7 +18,7 @@ from django.db.models import Q
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
-from tasks.engine import due
+from tasks.engine.due import IS_DUE, queue_due
 from tasks.engine.lease import first_in_line, free_slots, reap
 from tasks.engine.sweep import sweep_run
 from tasks.models import BackupTask, Pulse, Run
@@ -26,34 +27,39 @@ from tasks.states import RunState
 log = logging.getLogger(__name__)
 TICK = "tasks.jobs.tick"
 EXECUTE = "tasks.jobs.execute_run"
+_HERE = f"{settings.HOST_NAME}/"
 
 
 def tick(now: datetime) -> None:
-    """Give up lost runs, queue what is due, offer what waits; beats ``Pulse`` *tick* first and last.
+    """Give up lost runs, queue what is due, offer what waits, clear up after the lost; beats ``Pulse`` *tick*.
 
-    A step that fails is logged and does not keep the others from their work.
+    A step that fails is logged and does not keep the others from their work. The last step talks to destinations and
+    may take long; the workers are one more than runs and ticks need, so that the next tick comes all the same.
     """
     Pulse.beat("tick", now)
-    done: list[str] = []
-    steps: tuple[tuple[str, Callable[[datetime], int]], ...] = (
-        ("lost", _give_up_lost), ("due", due.queue_due), ("offered", offer),
-    )  # fmt: skip
-    for name, step in steps:
-        try:
-            done.append(f"{name} {step(now)}")
-        except Exception:
-            log.exception("the tick could not finish its step: %s", name)
-            done.append(f"{name} failed")
+    lost: list[int] = []
+
+    def give_up_lost() -> int:
+        lost.extend(reap(now))
+        return len(lost)
+
+    done = [
+        _step("lost", give_up_lost),
+        _step("due", lambda: queue_due(now)),
+        _step("offered", lambda: offer(now)),
+    ]
     Pulse.beat("tick", now, ", ".join(done))
-
-
-def _give_up_lost(now: datetime) -> int:
-    """End the runs of lost workers and remove what they left."""
-    lost = reap(now)
     for run_id in lost:
         log.warning("run %s was given up: its worker was lost", run_id)
-        sweep_run(run_id)
-    return len(lost)
+        _step("swept", partial(sweep_run, run_id))
+
+
+def _step(name: str, work: Callable[[], object]) -> str:
+    try:
+        return f"{name} {work()}"
+    except Exception:
+        log.exception("the tick could not finish its step: %s", name)
+        return f"{name} failed"
 
 
 def offer(now: datetime) -> int:
@@ -118,7 +124,7 @@ def wants_tick(now: datetime) -> bool:
     """Tell whether a tick would do something now: a run is lost, a task is due, or a run waits although it need not."""
     if Run.objects.filter(state=RunState.RUNNING, lease_until__lt=now).exists():
         return True
-    if BackupTask.objects.filter(due.IS_DUE, next_run_at__lte=now).exists():
+    if BackupTask.objects.filter(IS_DUE, next_run_at__lte=now).exists():
         return True
     return first_in_line().filter(offered_at__isnull=True).exists() and free_slots() > 0
 
@@ -129,3 +135,15 @@ def stalled(now: datetime) -> int | None:
         return None
     limit = now - timedelta(seconds=settings.STALL_SECONDS)
     return first_in_line().filter(offered_at__lte=limit).values_list("pk", flat=True).first()
+
+
+def working() -> set[int]:
+    """Return the ids of the processes on this host that work on a run."""
+    workers = Run.objects.filter(state=RunState.RUNNING, worker__startswith=_HERE).values_list("worker", flat=True)
+    return {int(pid) for pid in (worker.removeprefix(_HERE) for worker in workers) if pid.isdigit()}
+
+
+def declare_lost(pids: set[int], now: datetime) -> int:
+    """Let the leases of processes of this host that are known to be gone run out at once; return how many."""
+    workers = [f"{_HERE}{pid}" for pid in pids]
+    return Run.objects.filter(state=RunState.RUNNING, worker__in=workers, lease_until__gt=now).update(lease_until=now)

@@ -20,7 +20,6 @@ from django.utils import timezone
 from tasks.engine.record import copy_to_task, give_up, write_line
 from tasks.models import Run
 from tasks.states import RunState
-from tasks.units import format_duration
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,9 @@ def _give_up(run: Run, now: datetime) -> bool:
 
 def _reason(run: Run) -> str:
     assert run.lease_until is not None
-    last_sign = timezone.localtime(
-        run.lease_until - timedelta(seconds=settings.LEASE_SECONDS), timezone.get_default_timezone()
-    )
+    lost_at = timezone.localtime(run.lease_until, timezone.get_default_timezone())
     return (
-        f"The worker {run.worker} was lost: its last sign of life was at {last_sign:%Y-%m-%d %H:%M:%S %Z}, and a run "
-        f"is given up after {format_duration(settings.LEASE_SECONDS)}. The machine was restarted, ran out of memory, "
-        f"or the process was killed. Look at the server's log of that time, then press Back Up Now."
+        f"The worker {run.worker} was lost: nothing was heard of it by {lost_at:%Y-%m-%d %H:%M:%S}. The process was "
+        f"killed, the machine was restarted, or it ran out of memory. Look at the server's log of that time, then "
+        f"press Back Up Now."
     )
