@@ -1,9 +1,16 @@
-/* Everything works without this file except: theme "as the system", copy buttons, dialogs in place of pages, and rows
-   that refresh by themselves. Loaded before the body, so that a dark page never flashes white. */
+/* Everything works without this file except: theme "as the system", copy buttons, dialogs in place of pages, logs that
+   unfold, and rows that refresh by themselves. Loaded before the body, so that a dark page never flashes white. */
 (function () {
   "use strict";
   var root = document.documentElement;
   root.classList.add("js");
+
+  function byId(id) { return document.getElementById(id); }
+  function all(selector, within) { return Array.prototype.slice.call((within || document).querySelectorAll(selector)); }
+  function cookie(name) {
+    var found = document.cookie.split("; ").filter(function (part) { return part.indexOf(name + "=") === 0; })[0];
+    return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
+  }
 
   /* Theme ------------------------------------------------------------------------------------------------ */
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -15,14 +22,228 @@
   dark.addEventListener("change", applyTheme);
   document.addEventListener("theme", function (event) { root.dataset.theme = event.detail.value; applyTheme(); });
 
-  /* The browser's zone: the server writes times in it unless the person chose another one. */
-  function cookie(name) {
-    var found = document.cookie.split("; ").filter(function (part) { return part.indexOf(name + "=") === 0; })[0];
-    return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
-  }
+  /* The browser's zone: the server writes times in it unless the person chose another one. ---------------- */
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone && cookie("zone") !== zone) {
     var secure = location.protocol === "https:" ? "; Secure" : "";
     document.cookie = "zone=" + encodeURIComponent(zone) + "; Path=/; Max-Age=31536000; SameSite=Lax" + secure;
   }
+
+  /* What is said to screen readers: several changes of one refresh in one breath. ------------------------- */
+  var sayings = [];
+  function say(text) {
+    if (!sayings.length) setTimeout(function () { var live = byId("live"); if (live) live.textContent = sayings.join(". "); sayings = []; }, 50);
+    sayings.push(text);
+  }
+
+  /* Menus ------------------------------------------------------------------------------------------------ */
+  function closeMenu(menu, focus) {
+    menu.removeAttribute("open");
+    if (focus) menu.querySelector("summary").focus();
+  }
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "Escape") return;
+    all("details.menu[open], details.nav-mobile[open]").forEach(function (menu) { closeMenu(menu, true); });
+  });
+  document.addEventListener("click", function (event) {
+    all("details.menu[open]").forEach(function (menu) { if (!menu.contains(event.target)) closeMenu(menu, false); });
+  });
+
+  /* Clicks ----------------------------------------------------------------------------------------------- */
+  document.addEventListener("click", function (event) {
+    var off = event.target.closest("[aria-disabled='true']");
+    if (off) { event.preventDefault(); event.stopImmediatePropagation(); }
+  }, true);
+  document.addEventListener("click", function (event) {
+    var verb = event.target.closest("[data-verb]");
+    if (verb) closeMenu(verb.closest("details.menu"), true);
+    var close = event.target.closest("[data-close]");
+    if (close) close.closest("dialog").close();
+    var dismiss = event.target.closest("[data-dismiss]");
+    if (dismiss) dismiss.closest(".toast-note, .notice").remove();
+    var copy = event.target.closest("[data-copy]");
+    if (copy) copyText(copy);
+    var show = event.target.closest("[data-show-password]");
+    if (show) showPassword(show);
+    if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || !window.htmx) return;
+    var dialog = event.target.closest("a[data-dialog]");
+    if (dialog) { event.preventDefault(); openDialog(dialog); }
+    var unfold = event.target.closest("[data-unfold]");
+    if (unfold) { event.preventDefault(); toggleLog(unfold); }
+  });
+
+  function copyText(button) {
+    var source = byId(button.dataset.copy), word = button.querySelector("span"), before = word.dataset.before || word.textContent;
+    word.dataset.before = before;
+    function done() {
+      word.textContent = "Copied";
+      say("Copied");
+      setTimeout(function () { word.textContent = before; }, 2500);
+    }
+    if (navigator.clipboard && window.isSecureContext) { navigator.clipboard.writeText(source.textContent).then(done); return; }
+    /* The clipboard's own interface is there under HTTPS only; a selection can be copied everywhere. */
+    var range = document.createRange();
+    range.selectNodeContents(source);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    if (document.execCommand("copy")) done();
+  }
+
+  function showPassword(button) {
+    var field = byId(button.getAttribute("aria-controls")), shown = field.type === "text";
+    field.type = shown ? "password" : "text";
+    button.setAttribute("aria-pressed", String(!shown));
+    button.lastChild.textContent = shown ? "Show" : "Hide";
+  }
+
+  /* Dialogs: a link to a page that is shown as a dialog here. -------------------------------------------- */
+  function openDialog(link) {
+    var menu = link.closest("details.menu");
+    if (menu) closeMenu(menu, true);
+    htmx.ajax("GET", link.getAttribute("href"), { target: "#dialogs", swap: "innerHTML" }).then(function () {
+      var dialog = byId("dialogs").querySelector("dialog");
+      if (!dialog) return;
+      dialog.addEventListener("close", function () { dialog.remove(); (document.contains(link) && !menu ? link : menu ? menu.querySelector("summary") : document.body).focus(); });
+      dialog.showModal();
+    });
+  }
+
+  /* Logs that unfold below their run. --------------------------------------------------------------------- */
+  function toggleLog(link) {
+    var row = byId(link.dataset.unfold), cell = row.firstElementChild;
+    row.hidden = !row.hidden;
+    syncUnfolds();
+    if (row.hidden || cell.childElementCount) return;
+    htmx.ajax("GET", link.getAttribute("href"), { target: cell, swap: "innerHTML" }).then(function () { scrollDown(cell.querySelector("ol")); });
+  }
+  function syncUnfolds() {
+    all("[data-unfold]").forEach(function (link) {
+      var row = byId(link.dataset.unfold);
+      if (!row) return;
+      link.setAttribute("aria-expanded", String(!row.hidden));
+      link.setAttribute("aria-controls", row.id);
+      if (!link.classList.contains("unfold")) link.textContent = row.hidden ? "Show log" : "Hide log";
+      link.setAttribute("aria-label", link.getAttribute("aria-label").replace(/^(Show|Hide)/, row.hidden ? "Show" : "Hide"));
+    });
+  }
+  function scrollDown(list) { if (list) list.scrollTop = list.scrollHeight; }
+
+  /* Toasts: eight seconds, longer while somebody points at one or has the focus in it. --------------------- */
+  function startToasts() {
+    all(".toast-note:not([data-timed])").forEach(function (toast) {
+      toast.dataset.timed = "yes";
+      (function later() {
+        setTimeout(function () { if (toast.matches(":hover, :focus-within")) later(); else toast.remove(); }, 8000);
+      })();
+    });
+  }
+
+  /* Rows that refresh by themselves ----------------------------------------------------------------------- */
+  var timer, asking = false, silentSince = 0;
+  function pace() { return byId("pace"); }
+  function plan(seconds) {
+    clearTimeout(timer);
+    var element = pace();
+    if (element && element.dataset.poll) timer = setTimeout(look, 1000 * (seconds === undefined ? Number(element.dataset.every) || 30 : seconds));
+  }
+  function look() {
+    var element = pace();
+    if (!element || asking || !window.htmx) return;
+    if (document.hidden) return;
+    asking = true;
+    var failed = true;
+    var url = element.dataset.poll, open = element.dataset.watch && byId("log-" + element.dataset.watch + "-lines");
+    if (open && !byId("log-" + element.dataset.watch).hidden) url += "&after=" + (open.lastElementChild ? open.lastElementChild.dataset.line : 0);
+    function ok(event) { if (event.detail.requestConfig.path === url) failed = !event.detail.successful; }
+    document.addEventListener("htmx:afterRequest", ok);
+    htmx.ajax("GET", url, { source: "#pace", target: "#pace", swap: "none" }).catch(function () {}).then(function () {
+      document.removeEventListener("htmx:afterRequest", ok);
+      asking = false;
+      offline(failed);
+      plan(failed ? 10 : undefined);
+    });
+  }
+  function offline(failed) {
+    var note = byId("offline");
+    if (!failed) { silentSince = 0; if (note) note.remove(); return; }
+    silentSince = silentSince || Date.now();
+    if (note || !byId("notices")) return;
+    note = document.createElement("div");
+    note.id = "offline";
+    note.className = "notice notice-warn";
+    note.setAttribute("role", "alert");
+    var body = document.createElement("div");
+    body.className = "body";
+    body.textContent = "The console does not answer. What you see is from " + new Date().toTimeString().slice(0, 5) + " and may have changed. It is tried again every 10 seconds.";
+    note.appendChild(body);
+    byId("notices").appendChild(note);
+  }
+  document.addEventListener("visibilitychange", function () { if (!document.hidden) plan(0); });
+  document.addEventListener("refresh-now", function () { plan(0.15); });
+  /* What was passed over because its menu was open is made good when the menu closes. */
+  document.addEventListener("toggle", function (event) {
+    if (event.target.matches && event.target.matches(".row-actions .menu") && !event.target.open && event.target.dataset.stale) {
+      delete event.target.dataset.stale;
+      plan(0.2);
+    }
+  }, true);
+
+  /* Never touch a cell that somebody is in, nor one that stays the same: the turning icon would jump. */
+  document.addEventListener("htmx:oobBeforeSwap", function (event) {
+    var target = event.detail.target, fresh = event.detail.fragment.firstElementChild;
+    if (!fresh || fresh.id !== target.id) return;
+    if (same(fresh, target)) { event.detail.shouldSwap = false; return; }
+    if (fresh.dataset.force === undefined) {
+      var menu = target.closest("details.menu");
+      if ((menu && menu.open) || target.contains(document.activeElement)) {
+        if (menu) menu.dataset.stale = "yes";
+        event.detail.shouldSwap = false;
+        return;
+      }
+    }
+    [[target, fresh]].concat(all("[data-say]", fresh).map(function (part) { return [byId(part.id), part]; })).forEach(function (pair) {
+      if (pair[0] && pair[1].dataset.say && pair[0].dataset.state !== pair[1].dataset.state) say(pair[1].dataset.say);
+    });
+  });
+  function same(fresh, target) {
+    if (fresh.innerHTML.trim() !== plainHtml(target)) return false;
+    return Array.prototype.every.call(fresh.attributes, function (attribute) { return target.getAttribute(attribute.name) === attribute.value; });
+  }
+  function plainHtml(element) { return element.innerHTML.trim(); }
+  document.addEventListener("htmx:oobAfterSwap", function (event) {
+    var target = event.detail.target;
+    if (target && target.tagName === "OL") scrollDown(target);
+    syncUnfolds();
+    startToasts();
+  });
+
+  /* htmx: the token of the cookie, which stays right when somebody logs in anew in another tab. ------------ */
+  document.addEventListener("htmx:configRequest", function (event) { event.detail.headers["X-CSRFToken"] = cookie("csrftoken"); });
+  document.addEventListener("htmx:responseError", function (event) {
+    if (event.detail.elt && event.detail.elt.id === "pace") return;
+    var status = event.detail.xhr.status, words = status === 403 ? "You may not do this, or the page is too old. Load it again." : status === 404 ? "It is gone: somebody deleted it meanwhile. Load the page again." : "The console failed and nothing was changed. Try it again.";
+    alertNotice(words);
+  });
+  document.addEventListener("htmx:sendError", function (event) {
+    if (event.detail.elt && event.detail.elt.id === "pace") return;
+    alertNotice("The console does not answer. Nothing was changed. Try it again.");
+  });
+  function alertNotice(words) {
+    var place = byId("notices-new") || byId("main"), note = document.createElement("div");
+    note.className = "notice notice-fail";
+    note.setAttribute("role", "alert");
+    var body = document.createElement("div");
+    body.className = "body";
+    body.textContent = words;
+    note.appendChild(body);
+    place.prepend(note);
+  }
+
+  document.addEventListener("DOMContentLoaded", function () {
+    var first = document.querySelector("[data-focus-first]");
+    if (first) first.focus();
+    syncUnfolds();
+    startToasts();
+    plan();
+  });
 })();

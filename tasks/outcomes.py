@@ -40,7 +40,8 @@ def strip_svg(outcomes: str, slots: int = 14) -> SafeString:
     pitch, bar = (9, 6) if slots <= 14 else (8, 5)
     width = slots * pitch - (pitch - bar)
     shapes = ["none"] * (slots - len(last)) + [LOOKS[OUTCOME_STATES[code]].shape for code in last]
-    marks = format_html_join("", "{}", ((mark,) for n, shape in enumerate(shapes) for mark in mark_of(shape, n * pitch, bar)))
+    parts = (mark for place, shape in enumerate(shapes) for mark in mark_of(shape, place * pitch, bar))
+    marks = format_html_join("", "{}", ((part,) for part in parts))
     runs = "Last run" if len(last) == 1 else f"Last {len(last)} runs, oldest first"
     return format_html(
         '<svg class="strip" role="img" aria-label="{}: {}" viewBox="0 0 {} {}" width="{}" height="{}">{}</svg>',

@@ -10,10 +10,10 @@ from datetime import date, datetime, timedelta
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from tasks.outcomes import strip_svg
+from tasks.outcomes import legend_svg, strip_svg
 from tasks.states import LOOKS, NO_RUNS_YET, RunState
 from tasks.units import format_distance, format_duration, format_size, format_speed
 
@@ -131,14 +131,21 @@ def status(state: str) -> SafeString:
     """Return a state of a run as icon, word and colour; an empty state is a task that never ran."""
     look = LOOKS.get(state, NO_RUNS_YET)
     label = RunState(state).label if state else "No runs yet"
-    turning = "spin" if state == RunState.RUNNING else ""
-    return format_html('<span class="status {}">{}<span>{}</span></span>', look.css, icon(look.icon[2:], turning), label)
+    mark = icon(look.icon[2:], "spin" if state == RunState.RUNNING else "")
+    return format_html('<span class="status {}">{}<span>{}</span></span>', look.css, mark, label)
 
 
 @register.simple_tag
 def strip(outcomes: str, slots: int = 14) -> SafeString:
     """Return the strip of the last runs as an image; see ``tasks.outcomes``."""
     return strip_svg(outcomes, slots)
+
+
+@register.simple_tag
+def strip_legend() -> SafeString:
+    """Return what the marks of the strips mean."""
+    words = {"ok": "Successful", "warn": "With warnings", "fail": "Failed", "stop": "Stopped", "post": "Postponed"}
+    return format_html_join("", "<span>{}{}</span>", ((legend_svg(shape), word) for shape, word in words.items()))
 
 
 @register.filter

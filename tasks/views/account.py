@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 
 from tasks.context import THEMES, Shell
 from tasks.models import Preference
-from tasks.views.common import back_to
+from tasks.views.common import back_to, by_htmx
 
 
 def preferences(request: HttpRequest) -> HttpResponse:
@@ -22,6 +22,6 @@ def theme(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("theme", "")
     value = wanted if wanted in THEMES else Preference.Theme.AUTO
     Preference.objects.update_or_create(user_id=request.user.pk, defaults={"theme": value})
-    if not getattr(request, "htmx", False):
+    if not by_htmx(request):
         return back_to(request, "preferences")
     return render(request, "shell/_theme.html", {"shell": Shell(request)})

@@ -22,13 +22,21 @@ def needs(permission: str) -> Callable[[View], View]:
     return decorator
 
 
-def back_to(request: HttpRequest, fallback: str, *args: Any) -> HttpResponseRedirect:
-    """Redirect to the page named by ``next``, or to ``fallback`` where that is missing or leads elsewhere."""
+def wanted_next(request: HttpRequest) -> str:
+    """Return the page named by ``next``; empty where that is missing or leads away from the console."""
     target = request.POST.get("next", "") or request.GET.get("next", "")
-    safe = url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return HttpResponseRedirect(target if target and safe else resolve_url(fallback, *args))
+    hosts = {request.get_host()}
+    return target if url_has_allowed_host_and_scheme(target, hosts, require_https=request.is_secure()) else ""
+
+
+def back_to(request: HttpRequest, fallback: str, *args: Any) -> HttpResponseRedirect:
+    """Redirect to the page named by ``next``, or to ``fallback``."""
+    return HttpResponseRedirect(wanted_next(request) or resolve_url(fallback, *args))
+
+
+def by_htmx(request: HttpRequest) -> bool:
+    """Tell whether htmx asks, and so wants a part of a page."""
+    return bool(getattr(request, "htmx", False))
 
 
 def tell_refusal(request: HttpRequest, error: ConsoleError) -> None:

@@ -1,0 +1,133 @@
+"""The list of Backup Management as its templates read it: heads, status chips, rows, and how soon to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from tasks import selectors
+from tasks.models import BackupTask
+from tasks.rows import Row, rows_of
+from tasks.selectors import NO_RUNS, SUSPENDED, ListState
+from tasks.states import LOOKS, NO_RUNS_YET, RunState
+
+# Seconds between two looks: while something waits or runs, and while nothing does.
+PACE_ACTIVE = 3
+PACE_CALM = 30
+_COLUMNS: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("Name", "name"), ("Backup Object", "object")),
+    (("Mode", ""), ("next run", "next")),
+    (("Path Type", ""),),
+    (("Task Status", "status"),),
+    (("Task Progress", ""), ("last 14 runs", "")),
+    (("Last success", "success"),),
+    (("Copies", ""),),
+    (("Operation", ""),),
+)
+_CHIPS = (
+    RunState.FAILED, RunState.POSTPONED, RunState.WARNINGS, RunState.RUNNING, RunState.WAITING, RunState.SUCCESSFUL,
+    RunState.STOPPED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class HeadPart:
+    """One word of a column's head; ``query`` is None where the column cannot be sorted by it."""
+
+    label: str
+    query: str | None
+    order: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column; ``order`` is the value of aria-sort, empty where it is not the sorted one."""
+
+    parts: list[HeadPart]
+    order: str
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A status with its count, as a link that filters by it."""
+
+    status: str
+    label: str
+    number: int
+    query: str
+    current: bool
+    icon: str = ""
+    css: str = ""
+
+
+def heads(state: ListState) -> list[Head]:
+    """Return the heads of the columns."""
+    found = []
+    for column in _COLUMNS:
+        parts = [
+            HeadPart(label, state.sort_query(key) if key else None, state.sorted_by(key) if key else "")
+            for label, key in column
+        ]
+        found.append(Head(parts, next((part.order for part in parts if part.order), "")))
+    return found
+
+
+def chips(state: ListState, totals: dict[str, int]) -> list[Chip]:
+    """Return All and every status that occurs, or that is chosen."""
+    shown = [Chip("", "All", totals[""], state.query(status=""), not state.status)]
+    for run_state in _CHIPS:
+        label = "With warnings" if run_state == RunState.WARNINGS else str(run_state.label)
+        look = LOOKS[run_state]
+        shown.append(_chip(state, totals, run_state.value, label, look.icon[2:], look.css))
+    shown.append(_chip(state, totals, NO_RUNS, "No runs yet", NO_RUNS_YET.icon[2:], NO_RUNS_YET.css))
+    shown.append(_chip(state, totals, SUSPENDED, "Suspended", "pause", NO_RUNS_YET.css))
+    return [chip for chip in shown if not chip.status or chip.number or chip.current]
+
+
+def _chip(state: ListState, totals: dict[str, int], status: str, label: str, icon: str, css: str) -> Chip:
+    return Chip(status, label, totals[status], state.query(status=status), state.status == status, icon, css)
+
+
+def summary(state: ListState) -> dict[str, Any]:
+    """Return what stands above the table: totals and chips; one query."""
+    totals = selectors.counts(selectors.narrowed(state))
+    return {"state": state, "totals": totals | {"all": totals[""]}, "chips": chips(state, totals)}
+
+
+def refresh(state: ListState, rows: Iterable[Row]) -> dict[str, Any]:
+    """Return where the page asks for its rows again, and how soon."""
+    rows = list(rows)
+    ids = ",".join(str(row.task.pk) for row in rows)
+    query = state.here
+    url = f"{reverse('task-cells')}?ids={ids}{'&' + query if query else ''}"
+    active = any(row.active for row in rows)
+    return {"poll_url": url, "pace": PACE_ACTIVE if active else PACE_CALM, "here": here(state)}
+
+
+def here(state: ListState) -> str:
+    """Return the address of the list in this state."""
+    return f"{reverse('tasks')}?{state.here}".rstrip("?")
+
+
+def whole(state: ListState) -> dict[str, Any]:
+    """Return everything the page of the list shows, in four queries at most."""
+    above = summary(state)
+    page = selectors.page_of(state, above["totals"][state.status])
+    rows = rows_of(page.tasks)
+    return above | refresh(state, rows) | {
+        "rows": rows,
+        "page": page,
+        "heads": heads(state),
+        "previous": state.query(page=page.number - 1),
+        "following": state.query(page=page.number + 1),
+    }
+
+
+def cells(state: ListState, ids: list[int]) -> dict[str, Any]:
+    """Return the rows of ``ids`` anew, which of them are gone, and what stands above the table."""
+    found = {task.pk: task for task in BackupTask.objects.filter(pk__in=ids).select_related("cluster", "last_run")}
+    rows = rows_of(found[pk] for pk in ids if pk in found)
+    return summary(state) | refresh(state, rows) | {"rows": rows, "gone": [pk for pk in ids if pk not in found]}

@@ -1,0 +1,183 @@
+"""What the list of Backup Management asks of the database: filter, order, page, counts. The page's state is its URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from django import forms
+from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.http import QueryDict
+from django.utils.http import urlencode
+
+from storage.registry import all_path_types
+from tasks.models import BackupTask
+from tasks.states import Mode, RunState
+
+PAGE_SIZE = 25
+SUSPENDED = "suspended"
+NO_RUNS = "none"
+# What needs attention first: the order of the column Task Status.
+URGENCY = (
+    RunState.RUNNING, RunState.WAITING, RunState.FAILED, RunState.POSTPONED, RunState.WARNINGS, RunState.STOPPED,
+    RunState.SUCCESSFUL,
+)  # fmt: skip
+STATUSES = (*(state.value for state in URGENCY), NO_RUNS, SUSPENDED)
+SORTS: dict[str, str] = {
+    "name": "name",
+    "object": "cluster__name",
+    "next": "next_run_at",
+    "status": "urgency",
+    "success": "last_success_at",
+}
+DEFAULT_SORT = "status"
+
+
+@dataclass(frozen=True)
+class ListState:
+    """The state of the list's page. Whatever a URL holds becomes a usable state; what is unknown is passed over."""
+
+    q: str = ""
+    cluster: int | None = None
+    mode: str = ""
+    path: str = ""
+    status: str = ""
+    sort: str = DEFAULT_SORT
+    page: int = 1
+
+    @classmethod
+    def of(cls, query: QueryDict) -> ListState:
+        """Read the state from a URL."""
+        sort = query.get("sort", DEFAULT_SORT)
+        return cls(
+            q=query.get("q", "").replace("\0", "").strip()[:100],
+            cluster=_number(query.get("cluster", "")),
+            mode=_one_of(query.get("mode", ""), Mode.values),
+            path=_one_of(query.get("path", ""), [path_type.name for path_type in all_path_types()]),
+            status=_one_of(query.get("status", ""), STATUSES),
+            sort=sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT,
+            page=_number(query.get("page", "")) or 1,
+        )
+
+    def query(self, **changes: Any) -> str:
+        """Return the query string of this state with ``changes``; a change of anything but the page leads to page 1."""
+        state = replace(self, **({"page": 1} | changes))
+        pairs = {
+            "q": state.q,
+            "cluster": state.cluster,
+            "mode": state.mode,
+            "path": state.path,
+            "status": state.status,
+            "sort": state.sort if state.sort != DEFAULT_SORT else "",
+            "page": state.page if state.page > 1 else "",
+        }
+        return urlencode({name: value for name, value in pairs.items() if value})
+
+    @property
+    def here(self) -> str:
+        """The query string of this very state."""
+        return self.query(page=self.page)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether anything is filtered out."""
+        return bool(self.q or self.cluster or self.mode or self.path or self.status)
+
+    def sorted_by(self, column: str) -> str:
+        """Return ``ascending`` or ``descending`` for the sorted column, nothing for the others."""
+        if self.sort.removeprefix("-") != column:
+            return ""
+        return "descending" if self.sort.startswith("-") else "ascending"
+
+    def sort_query(self, column: str) -> str:
+        """Return the query string that sorts by ``column``, the other way round where it is sorted so already."""
+        return self.query(sort=f"-{column}" if self.sort == column else column)
+
+
+def _number(text: str) -> int | None:
+    """Return a number that a database column can hold, or None."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _one_of(text: str, allowed: Any) -> str:
+    return text if text in allowed else ""
+
+
+@cache
+def place_fields() -> tuple[str, ...]:
+    """Return the names of the destinations' fields that say where: addresses and paths of every path type."""
+    names = {
+        name
+        for path_type in all_path_types()
+        for name, field in path_type.form_class.base_fields.items()
+        if isinstance(field, forms.CharField) and name not in ("username", *path_type.secret_fields)
+    }
+    return tuple(sorted(names))
+
+
+def narrowed(state: ListState) -> QuerySet[BackupTask]:
+    """Return the tasks that the state lets through, whatever their status."""
+    tasks = BackupTask.objects.all()
+    if state.q:
+        found = Q(name__icontains=state.q)
+        for name in place_fields():
+            found |= Q(**{f"destination__{name}__icontains": state.q})
+        tasks = tasks.filter(found)
+    if state.cluster:
+        tasks = tasks.filter(cluster_id=state.cluster)
+    if state.mode:
+        tasks = tasks.filter(mode=state.mode)
+    if state.path:
+        tasks = tasks.filter(path_type=state.path)
+    return tasks
+
+
+def with_status(tasks: QuerySet[BackupTask], status: str) -> QuerySet[BackupTask]:
+    """Narrow ``tasks`` to a status of ``STATUSES``; the empty one lets all through."""
+    if not status:
+        return tasks
+    if status == SUSPENDED:
+        return tasks.filter(suspended=True)
+    return tasks.filter(last_state="" if status == NO_RUNS else status)
+
+
+def counts(tasks: QuerySet[BackupTask]) -> dict[str, int]:
+    """Return how many of ``tasks`` have each status, and ``""`` for all, in one query."""
+    wanted = {f"n_{state}": Count("pk", filter=Q(last_state=state)) for state in URGENCY}
+    wanted |= {"n_none": Count("pk", filter=Q(last_state="")), "n_suspended": Count("pk", filter=Q(suspended=True))}
+    found = tasks.order_by().aggregate(n_=Count("pk"), **wanted)
+    return {name.removeprefix("n_"): number for name, number in found.items()}
+
+
+def ordered(tasks: QuerySet[BackupTask], sort: str) -> QuerySet[BackupTask]:
+    """Return ``tasks`` in the order of a column; equal ones by name, and what has no value last either way."""
+    column = sort.removeprefix("-")
+    if column == "status":
+        places = [When(last_state=state, then=Value(place)) for place, state in enumerate(URGENCY)]
+        tasks = tasks.annotate(urgency=Case(*places, default=Value(len(URGENCY)), output_field=IntegerField()))
+    key = F(SORTS[column])
+    by = key.desc(nulls_last=True) if sort.startswith("-") else key.asc(nulls_last=True)
+    return tasks.order_by(by, "name")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the list; ``first`` and ``last`` count from 1, both are 0 on an empty page."""
+
+    tasks: list[BackupTask]
+    number: int
+    pages: int
+    first: int
+    last: int
+    total: int
+
+
+def page_of(state: ListState, total: int) -> Page:
+    """Return the page that the state names, or the last one where there are fewer; one query."""
+    pages = max(1, -(-total // PAGE_SIZE))
+    number = min(state.page, pages)
+    start = (number - 1) * PAGE_SIZE
+    rows = ordered(with_status(narrowed(state), state.status), state.sort).select_related("cluster", "last_run")
+    tasks = list(rows[start : start + PAGE_SIZE])
+    return Page(tasks, number, pages, start + 1 if tasks else 0, start + len(tasks), total)
