@@ -153,9 +153,7 @@ CACHES = {
 # --- Secrets -----------------------------------------------------------------------------------------------------
 # Keys for stored passwords, with commas between them: the first one encrypts, all decrypt. Without the setting a key is
 # made in DATA_DIR/secrets-key with mode 0600. `manage.py rotatesecrets` encrypts everything anew with the first key.
-SECRETS_KEYS = env_list("SECRETS_KEYS", "") or env_str("SECRETS_KEYS").split() or [
-    key_from_file(DATA_DIR / "secrets-key")
-]
+SECRETS_KEYS = env_list("SECRETS_KEYS", "") or [key_from_file(DATA_DIR / "secrets-key")]
 
 # --- Runs --------------------------------------------------------------------------------------------------------
 # "Data storage path" of the seed: LocalDir keeps its sets in DATA_STORAGE_PATH/LocalBackup/.

@@ -76,6 +76,9 @@ class Upload(ABC):
 class Store(ABC):
     """An open connection to a destination. Directories and names are single parts of a path below its root."""
 
+    # Whether an archive may be written there directly; elsewhere the upload follows a spool file on this machine.
+    in_place: ClassVar[bool] = False
+
     @abstractmethod
     def free_space(self) -> Space | None:
         """Return the room left, or None where the destination does not tell."""

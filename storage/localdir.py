@@ -126,6 +126,8 @@ class LocalUpload(Upload):
 class LocalDirStore(Store):
     """A directory of this machine. Directories are 0700 and files 0600: archives of IoTDB hold passwords in clear."""
 
+    in_place = True
+
     def __init__(self, root: Path) -> None:
         self.root = root
         try:

@@ -58,12 +58,12 @@ def manifest_name(archive_name: str) -> str:
     return f"{archive_name}.manifest.json"
 
 
-def partial_name(final_name: str, run_id: int) -> str:
-    """Return the hidden name under which a file is written until it is whole."""
-    return f".{final_name}.partial-{run_id}"
+def partial_name(final_name: str, run_id: int, attempt: int = 1) -> str:
+    """Return the hidden name under which a file is written until it is whole; each attempt has a name of its own."""
+    return f".{final_name}.partial-{run_id}" + (f"-{attempt}" if attempt > 1 else "")
 
 
-_PARTIAL = re.compile(r"\..+\.partial-(\d+)\Z")
+_PARTIAL = re.compile(r"\..+\.partial-(\d+)(-\d+)?\Z")
 
 
 def partial_owner(name: str) -> int | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from storage.base import Store, Upload
 from tasks.engine.archive import ArchiveResult, ArchiveWriter, verify_archive
 from tasks.engine.snapshot import Snapshot, scratch_directory
+from tasks.engine.spool import SpooledUpload
 from tasks.naming import manifest_name, partial_name
 from tasks.sources.base import Log, ServiceSpec, Survey
 
@@ -44,6 +47,7 @@ class Writing:
     store: Store
     check: Callable[[], None]
     log: Log
+    stack: ExitStack
     current: ArchiveWriter | None = None
     read_before: int = 0
     written_before: int = 0
@@ -77,7 +81,23 @@ class Writing:
             raise
 
     def _put(self, name: str) -> Upload:
-        return self.store.put(self.snapshot.directory, name, partial_name(name, self.snapshot.run_id))
+        """Begin a file: in its place on this machine, or in the spool that an upload follows."""
+        if self.store.in_place:
+            return self._begin(self.store, name, 1)
+        path = Path(scratch_directory()) / f"run-{self.snapshot.run_id}-{name}"
+        return SpooledUpload(path, lambda attempt: self._connect(name, attempt), self.check, self._warn)
+
+    def _begin(self, store: Store, name: str, attempt: int) -> Upload:
+        return store.put(self.snapshot.directory, name, partial_name(name, self.snapshot.run_id, attempt))
+
+    def _connect(self, name: str, attempt: int) -> Upload:
+        """Begin an upload on a connection of its own, so that a broken one is never used again."""
+        store = self.snapshot.connect()
+        self.stack.callback(store.close)
+        return self._begin(store, name, attempt)
+
+    def _warn(self, text: str) -> None:
+        self.log("WARN", text)
 
     def _fill(self, service: ServiceSpec, survey: Survey, name: str, archive: Upload, beside: Upload) -> ArchiveResult:
         scratch = scratch_directory()

@@ -109,7 +109,7 @@ class _Execution:
             store = stack.enter_context(snapshot.connect())
             self.look_for_room(snapshot, store, sum(survey.bytes for _, survey in surveys))
             sweep.sweep_partials(store, snapshot.directory)
-            self.writing = Writing(snapshot, store, keeper.check, self.log)
+            self.writing = Writing(snapshot, store, keeper.check, self.log, stack)
             sealed = self.write_all(surveys, stack)
             keeper.check()
             self.publish(snapshot, sealed, store)

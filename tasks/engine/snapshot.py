@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +33,7 @@ class Snapshot:
     data_source: str
     services: tuple[ServiceSpec, ...]
     started: datetime
+    secrets: dict[str, str] = field(repr=False)
 
     @property
     def source(self) -> Source:
@@ -42,7 +42,7 @@ class Snapshot:
 
     def connect(self) -> Store:
         """Open the destination."""
-        return connect(self.path_type, self.destination)
+        return get_path_type(self.path_type).connect(self.destination, self.secrets)
 
     def archive_name(self, service: ServiceSpec, version: str) -> str:
         """Return the seed's file name for the archive of ``service``."""
@@ -57,11 +57,6 @@ class Snapshot:
             "copies": self.copies,
             "services": [service.name for service in self.services],
         }
-
-
-def connect(path_type: str, destination: Mapping[str, Any]) -> Store:
-    """Open a destination by the name of its path type and its parameters."""
-    return get_path_type(path_type).connect(destination, {})
 
 
 def node_spec(node: Node) -> NodeSpec:
@@ -98,6 +93,7 @@ def take(run: Run) -> Snapshot:
         data_source=task.data_source,
         services=services,
         started=run.started_at or timezone.now(),
+        secrets=task.secrets(),
     )
 
 

@@ -6,8 +6,8 @@ import logging
 
 from storage.base import Store
 from storage.errors import ConsoleError, PathMissing
+from storage.registry import get_path_type
 from tasks.engine.record import write_line
-from tasks.engine.snapshot import connect
 from tasks.models import BackupFile, Run
 from tasks.naming import manifest_name, partial_owner
 from tasks.states import RunState
@@ -20,12 +20,13 @@ def sweep_run(run_id: int) -> None:
 
     A verified file is never touched. Errors of the destination end in the run's log, not in the caller.
     """
-    run = Run.objects.get(pk=run_id)
+    run = Run.objects.select_related("task").get(pk=run_id)
     parameters = run.parameters
     if run.state == RunState.RUNNING or not parameters:
         return
     try:
-        with connect(parameters["path_type"], parameters["destination"]) as store:
+        path_type = get_path_type(parameters["path_type"])
+        with path_type.connect(parameters["destination"], run.task.secrets()) as store:
             sweep_unproven(run, store)
             sweep_partials(store, parameters["directory"])
     except ConsoleError as error:

@@ -103,6 +103,7 @@ class TaskEditor:
             data_source=self.task.data_source if self.task else cleaned["sources"][0],
             all_services=self.form.all_services(),
             services=() if self.form.all_services() else tuple(cleaned["services"]),
+            secrets=self.secrets(),
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -237,7 +238,7 @@ def _stored_destination(task: BackupTask, path_type: PathType, data: QueryDict |
         data,
         initial={**task.destination, "copies": task.copies},
         network=task.cluster.ip_mode,
-        stored=bool(path_type.secret_fields),
+        stored=bool(task.sealed_secrets),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from tasks import vault
 from tasks.models.cluster import Cluster, Service
 from tasks.naming import directory_name, name_problem
 from tasks.schedule import Schedule
@@ -42,6 +44,8 @@ class BackupTask(models.Model):
     services = models.ManyToManyField(Service, blank=True, related_name="tasks")
     path_type = models.CharField("Path Type", max_length=12)
     destination: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict)
+    # Write-only: ``set_secrets`` encrypts for this row, ``secrets`` decrypts (tasks.vault).
+    sealed_secrets = models.TextField(blank=True, editable=False)
     copies = models.PositiveIntegerField("Maximum Number of Backup Copies", validators=[MinValueValidator(1)])
 
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -117,6 +121,14 @@ class BackupTask(models.Model):
     def directory(self) -> str:
         """The name of the task's directory below the destination (seed, last step)."""
         return directory_name(self.name, self.created_at, timezone.get_default_timezone())
+
+    def set_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Encrypt ``secrets`` for this row, which has to have its key; the caller saves."""
+        self.sealed_secrets = vault.seal(secrets, f"backup task {self.pk}")
+
+    def secrets(self) -> dict[str, str]:
+        """Return the secrets of the destination; raise ``vault.KeyLost`` where no key opens them."""
+        return vault.unseal(self.sealed_secrets, f"backup task {self.pk}")
 
     def chosen_services(self) -> models.QuerySet[Service]:
         """The services that the next run backs up: all of the cluster, or those assigned."""

@@ -15,6 +15,7 @@ from tasks.models import BackupTask, Cluster, Service
 from tasks.services.common import changes, require, values_of
 from tasks.services.runs import request_stop
 from tasks.states import ACTIVE, Mode, Policy
+from tasks.vault import KeyLost
 
 _AUDITED = (
     "name", "cluster", "mode", "started", "period", "period_unit", "policy", "data_source", "all_services",
@@ -38,6 +39,8 @@ class TaskDraft:
     data_source: str = "iotdb-metadata"
     all_services: bool = True
     services: tuple[Service, ...] = ()
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    """What was typed now; a secret that is absent stays as it is stored."""
 
 
 def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
@@ -49,6 +52,7 @@ def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
         with transaction.atomic():
             task.save(force_insert=True)
             task.services.set([] if draft.all_services else draft.services)
+            _keep_secrets(task, draft.secrets)
             audit.record(actor, "create task", task, after=_audited(task))
     except IntegrityError as error:
         raise _name_taken(draft.name) from error
@@ -83,7 +87,9 @@ def configure_task(actor: Actor, task: BackupTask, version: int, draft: TaskDraf
         _apply(current, fixed, now)
         current.save()
         current.services.set([] if draft.all_services else draft.services)
+        _keep_secrets(current, draft.secrets)
         old, new = changes(before, _audited(current))
+        new |= dict.fromkeys(draft.secrets, audit.MASK)
         audit.record(actor, "configure task", current, before=old, after=new)
     return current
 
@@ -147,6 +153,18 @@ def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
     # Started is given to the minute: one that names the present minute is still to come.
     minute = now.replace(second=0, microsecond=0) - timedelta(microseconds=1)
     task.next_run_at = None if schedule is None or task.suspended else schedule.first_after(minute)
+
+
+def _keep_secrets(task: BackupTask, typed: dict[str, str]) -> None:
+    """Store what was typed over what is stored; stored secrets that cannot be opened are not missed then."""
+    if not typed:
+        return
+    try:
+        stored = task.secrets()
+    except KeyLost:
+        stored = {}
+    task.set_secrets({**stored, **typed})
+    task.save(update_fields=("sealed_secrets",))
 
 
 def _audited(task: BackupTask) -> dict[str, Any]:
