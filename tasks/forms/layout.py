@@ -79,5 +79,7 @@ def _helper(*parts: Any) -> FormHelper:
     helper = FormHelper()
     helper.form_tag = False
     helper.disable_csrf = True
+    # Errors as paragraphs, which the stylesheet gives an icon.
+    helper.error_text_inline = False
     helper.layout = Layout(*parts)
     return helper
