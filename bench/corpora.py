@@ -1,4 +1,4 @@
-"""Seeded corpora, made on the spot: a binary log as IoTDB writes it, many small files, and bytes that do not compress."""
+"""Seeded corpora, made on the spot: a binary log like those of IoTDB, many small files, and incompressible bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 
 MIB = 1 << 20
 _SENSORS = (b"temperature", b"pressure", b"voltage", b"current", b"status", b"vibration", b"flow_rate", b"humidity")
-_DISTINCT = 16 * MIB  # bytes of a log that differ; deflate looks back 32 KiB, so what repeats later looks new to it
+_DISTINCT = 2 * MIB  # bytes of a log that differ; deflate looks back 32 KiB, so what repeats later looks new to it
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def make_log(parent: Path, size: int) -> Corpus:
 def make_small(parent: Path, count: int) -> Corpus:
     """``count`` files of 1 to 4 KB, a hundred in a directory."""
     root = parent / "small"
-    random, content, size = Random(7), log_bytes(7, 4 * MIB), 0
+    random, content, size = Random(7), log_bytes(7, MIB), 0
     for number in range(count):
         directory = root / f"region/{number // 10000:02d}/{number // 100:04d}"
         if not number % 100:

@@ -1,4 +1,4 @@
-"""Run commands in turn and measure them: wall time, CPU seconds of all their processes, peak memory, size of the result.
+"""Run commands in turn and measure them: wall time, CPU seconds of all processes, peak memory, size of the result.
 
 The order is reversed every other round, so that none always profits from what ran before it. Ratios are paired: both
 figures of a ratio come from the same round, and the median of those ratios is what counts on a machine that is shared.

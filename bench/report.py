@@ -53,7 +53,7 @@ def targets_table(targets: list[Target], quick: bool) -> str:
     """Return a line for each target, and a word on what a quick run is worth."""
     lines = [f"  {'reached' if target.reached else 'MISSED ':8s} {target.wanted}: {target}" for target in targets]
     if quick:
-        lines.append("  (a quick run: the start of the interpreter weighs much on small corpora)")
+        lines.append("  (a quick run: judged without the start of our interpreter, which counts in a full one)")
     return "\n".join(lines)
 
 
