@@ -6,12 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from storage.base import Store, Upload
 from tasks.engine.archive import ArchiveResult, ArchiveWriter, verify_archive
-from tasks.engine.snapshot import Snapshot, scratch_directory
+from tasks.engine.snapshot import Snapshot, scratch_directory, spool_path
 from tasks.engine.spool import SpooledUpload
 from tasks.naming import manifest_name, partial_name
 from tasks.sources.base import Log, ServiceSpec, Survey
@@ -66,10 +65,10 @@ class Writing:
         ``checking`` is called when the reading back begins. On any error nothing is left at the destination.
         """
         name = self.snapshot.archive_name(service, survey.version)
-        archive = self._put(name)
+        archive = self._put(name, eager=True)
         beside: Upload | None = None
         try:
-            beside = self._put(manifest_name(name))
+            beside = self._put(manifest_name(name), eager=False)
             result = self._fill(service, survey, name, archive, beside)
             checking()
             self._prove(archive, result)
@@ -80,12 +79,12 @@ class Writing:
                 beside.abort()
             raise
 
-    def _put(self, name: str) -> Upload:
+    def _put(self, name: str, *, eager: bool) -> Upload:
         """Begin a file: in its place on this machine, or in the spool that an upload follows."""
         if self.store.in_place:
             return self._begin(self.store, name, 1)
-        path = Path(scratch_directory()) / f"run-{self.snapshot.run_id}-{name}"
-        return SpooledUpload(path, lambda attempt: self._connect(name, attempt), self.check, self._warn)
+        path = spool_path(self.snapshot.run_id, name)
+        return SpooledUpload(path, lambda attempt: self._connect(name, attempt), self.check, self._warn, eager=eager)
 
     def _begin(self, store: Store, name: str, attempt: int) -> Upload:
         return store.put(self.snapshot.directory, name, partial_name(name, self.snapshot.run_id, attempt))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import shutil
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -23,7 +24,7 @@ from tasks.engine.keeper import Keeper
 from tasks.engine.lease import Lease
 from tasks.engine.oneservice import Sealed, Writing
 from tasks.engine.record import Outcome
-from tasks.engine.snapshot import Snapshot, take
+from tasks.engine.snapshot import Snapshot, scratch_directory, take
 from tasks.errors import LeaseLost, RunStopped, Unreadable
 from tasks.models import BackupFile, Run
 from tasks.sources.base import ServiceSpec, Survey
@@ -37,8 +38,9 @@ GROWTH = 1.5
 
 def execute(lease: Lease) -> None:
     """Carry out the run of ``lease`` and record how it ended; raises only what ends the process."""
+    execution = _Execution(lease)
     try:
-        outcome = _Execution(lease).carry_out()
+        outcome = execution.carry_out()
     except LeaseLost:
         # Whoever took the lease away has recorded the end; what this worker left is swept by its name.
         log.warning("run %s lost its lease", lease.run_id)
@@ -51,11 +53,14 @@ def execute(lease: Lease) -> None:
     except Exception as error:
         log.exception("run %s failed unforeseen", lease.run_id)
         outcome = Outcome(RunState.FAILED, *_unforeseen(lease.run_id, error))
-    _end(lease, outcome)
+    _end(lease, outcome, began_to_write=execution.writing is not None)
 
 
-def _end(lease: Lease, outcome: Outcome) -> None:
-    """Record the end in log and database."""
+def _end(lease: Lease, outcome: Outcome, *, began_to_write: bool) -> None:
+    """Record the end in log and database, and remove what a run without a set left behind.
+
+    A destination that refused the password is not asked a second time for the sake of nothing: accounts get locked.
+    """
     run = Run.objects.select_related("task").get(pk=lease.run_id)
     took = format_duration(timezone.now() - run.began)
     if outcome.state in GOOD:
@@ -69,7 +74,7 @@ def _end(lease: Lease, outcome: Outcome) -> None:
         record.write_line(lease.run_id, level, outcome.reason)
     record.finish(lease.run_id, outcome, timezone.now(), token=lease.token)
     record.count_sets(run.task_id)
-    if outcome.state not in GOOD:
+    if outcome.state not in GOOD and began_to_write:
         sweep.sweep_run(lease.run_id)
 
 
@@ -154,6 +159,8 @@ class _Execution:
     def look_for_room(self, snapshot: Snapshot, store: Store, source_bytes: int) -> None:
         """Refuse to start what would not fit; raise ``NoSpace`` with the figures."""
         space = store.free_space()
+        if not store.in_place:
+            self._look_for_room_in_spool(source_bytes)
         if space is None:
             self.info("The destination does not tell how much room it has.")
             return
@@ -168,6 +175,17 @@ class _Execution:
                 f"{format_size(floor)} have to stay free.",
                 cure="Free space there, keep fewer copies, or lower FREE_SPACE_FLOOR_MB.",
                 field="copies",
+            )
+
+    def _look_for_room_in_spool(self, source_bytes: int) -> None:
+        """The archive waits on this machine for its upload: it has to fit here as well."""
+        free = shutil.disk_usage(scratch_directory()).free
+        if free - source_bytes < settings.FREE_SPACE_FLOOR:
+            raise NoSpace(
+                f"The disk of this machine that holds {settings.DATA_DIR} has {format_size(free)} free. Archives wait "
+                f"there for their upload; this one may need {format_size(source_bytes)}, and "
+                f"{format_size(settings.FREE_SPACE_FLOOR)} have to stay free.",
+                cure="Free space there, or lower FREE_SPACE_FLOOR_MB.",
             )
 
     def write_all(self, surveys: list[tuple[ServiceSpec, Survey]], stack: ExitStack) -> list[Sealed]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -95,6 +96,11 @@ def take(run: Run) -> Snapshot:
         started=run.started_at or timezone.now(),
         secrets=task.secrets(),
     )
+
+
+def spool_path(run_id: int, name: str) -> Path:
+    """Return where a file of a run waits for its upload."""
+    return Path(scratch_directory()) / f"run-{run_id}-{name}"
 
 
 def scratch_directory() -> str:

@@ -35,15 +35,24 @@ class SpooledUpload(Upload):
 
     ``open_upload`` begins a try; ``path`` is the spool file, made here and removed by ``publish`` and ``abort``.
     ``check`` may raise what ends the run; it is asked while waiting. ``warn`` takes a sentence for the run's log.
+    An ``eager`` upload begins at once, so that a wrong password is known in seconds; another one waits for ``seal``,
+    so that no connection lies idle for as long as an archive takes.
     """
 
     def __init__(
-        self, path: Path, open_upload: OpenUpload, check: Callable[[], None], warn: Callable[[str], None]
+        self,
+        path: Path,
+        open_upload: OpenUpload,
+        check: Callable[[], None],
+        warn: Callable[[str], None],
+        *,
+        eager: bool = True,
     ) -> None:
         self._path = path
         self._open_upload = open_upload
         self._check = check
         self._warn = warn
+        self._eager = eager
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._changed = threading.Condition()
         self._size = 0
@@ -162,8 +171,11 @@ class SpooledUpload(Upload):
     def _one_try(self, number: int) -> bool:
         """Carry everything; return False when another try is worth it, raise when it is not."""
         try:
-            self._begin()
-            self._send_all()
+            with self._changed:
+                self._changed.wait_for(lambda: self._eager or self._ended or self._leave)
+            if not self._leave:
+                self._begin()
+                self._send_all()
             return True
         except StoreError as error:
             self._give_up_try()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from storage.base import Store
 from storage.errors import ConsoleError, PathMissing
 from storage.registry import get_path_type
 from tasks.engine.record import write_line
+from tasks.engine.snapshot import scratch_directory
 from tasks.models import BackupFile, Run
 from tasks.naming import manifest_name, partial_owner
 from tasks.states import RunState
@@ -24,6 +26,8 @@ def sweep_run(run_id: int) -> None:
     parameters = run.parameters
     if run.state == RunState.RUNNING or not parameters:
         return
+    for left in Path(scratch_directory()).glob(f"run-{run_id}-*"):
+        left.unlink(missing_ok=True)
     try:
         path_type = get_path_type(parameters["path_type"])
         with path_type.connect(parameters["destination"], run.task.secrets()) as store:

@@ -180,12 +180,16 @@ def test_stop_while_the_destination_is_slow(tmp_path: Path, monkeypatch: pytest.
 
 def test_stop_does_not_wait_for_a_server_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "ABORT_WAIT", 0.1)
-    go = threading.Event()
-    monkeypatch.setattr(Memory, "write", lambda self, data: go.wait(20) and None)
+    stuck, go = threading.Event(), threading.Event()
+
+    def hang(self: Memory, data: Buffer) -> None:
+        stuck.set()
+        go.wait(20)
+
+    monkeypatch.setattr(Memory, "write", hang)
     trial = Trial(tmp_path)
     trial.upload.write(b"content")
-    while not trial.tries:
-        threading.Event().wait(0.01)
+    assert stuck.wait(5)
     trial.upload.abort()
     assert not trial.path.exists()
     assert trial.tries[0].ended == ""

@@ -1,0 +1,105 @@
+"""A destination that is not of this machine, and that may be told to fail: what drives the tests of the pipeline.
+
+It keeps its files in a directory, through LocalDir's store; ``faults`` are called before each operation by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from storage.base import Buffer, Entry, PathType, Space, Store, Upload
+from storage.localdir import LocalDirForm, LocalDirStore
+
+Fault = Callable[[], None]
+
+
+class FaultyUpload(Upload):
+    """Passes everything on, after asking the faults."""
+
+    def __init__(self, inner: Upload, owner: FaultyRemote) -> None:
+        self.inner, self.owner = inner, owner
+
+    def write(self, data: Buffer) -> None:
+        self.owner.may("write")
+        self.inner.write(data)
+
+    def truncate(self, size: int) -> None:
+        self.owner.may("truncate")
+        self.inner.truncate(size)
+
+    def seal(self, size: int) -> None:
+        self.owner.may("seal")
+        self.inner.seal(size)
+
+    def reader(self) -> BinaryIO:
+        self.owner.may("reader")
+        return self.inner.reader()
+
+    def publish(self) -> str:
+        self.owner.may("publish")
+        return self.inner.publish()
+
+    def abort(self) -> None:
+        self.owner.may("abort")
+        self.inner.abort()
+
+
+class FaultyStore(LocalDirStore):
+    """A store of ``FaultyRemote``; archives reach it through the spool only."""
+
+    in_place = False
+
+    def __init__(self, root: Path, owner: FaultyRemote) -> None:
+        super().__init__(root)
+        self.owner = owner
+
+    def put(self, directory: str, name: str, partial: str) -> Upload:
+        self.owner.may("put")
+        return FaultyUpload(super().put(directory, name, partial), self.owner)
+
+    def list(self, directory: str) -> list[Entry]:
+        self.owner.may("list")
+        return super().list(directory)
+
+    def delete(self, directory: str, name: str) -> None:
+        self.owner.may("delete")
+        super().delete(directory, name)
+
+    def free_space(self) -> Space:
+        self.owner.may("free_space")
+        return super().free_space()
+
+    def close(self) -> None:
+        self.owner.open_connections -= 1
+
+
+class FaultyRemote(PathType):
+    """The path type; registered by the fixture under the name ``Faulty``."""
+
+    name = "Faulty"
+    note = "For tests."
+    form_class = LocalDirForm
+    secret_fields = ("password",)
+    available = True
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.faults: dict[str, list[Exception | None]] = {}
+        self.calls: list[str] = []
+        self.open_connections = 0
+        self.passwords: list[str] = []
+
+    def may(self, what: str) -> None:
+        """Take the next fault planned for an operation; None lets it pass."""
+        self.calls.append(what)
+        planned = self.faults.get(what)
+        if planned and (fault := planned.pop(0)) is not None:
+            raise fault
+
+    def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
+        self.may("connect")
+        self.passwords.append(secrets.get("password", ""))
+        self.open_connections += 1
+        return FaultyStore(self.root, self)
