@@ -48,6 +48,22 @@ class AuthenticationFailed(StoreError):
     code = "authentication"
 
 
+class HostKeyUnknown(StoreError):
+    """No host key is pinned yet; nothing was sent to the server. ``host_key`` is the one it showed."""
+
+    code = "host-key-unknown"
+
+    def __init__(self, message: str, *, cure: str = "", field: str | None = None, host_key: str = "") -> None:
+        super().__init__(message, cure=cure, field=field)
+        self.host_key = host_key
+
+
+class HostKeyChanged(HostKeyUnknown):
+    """The server shows another host key than the pinned one; nothing was sent to it."""
+
+    code = "host-key-changed"
+
+
 class PermissionDenied(StoreError):
     """The account may not do this at that place."""
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from storage.base import PathType, Store
 from storage.fields import (
     AccountForm,
-    NoStoreYet,
     address_field,
     ip_mode_field,
     password_field,
@@ -45,8 +44,11 @@ class SFTP(PathType):
     secret_fields = ("password",)
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
-        """Raise ``NoStoreYet``."""
-        raise NoStoreYet(self.name)
+        """Log in to the server; ``secrets`` holds ``password``, or ``private_key`` and its ``passphrase``."""
+        # The libraries of SSH take a while to load, and the pages need the form only.
+        from storage.sftp.store import connect_store
+
+        return connect_store(parameters, secrets)
 
 
 PATH_TYPE = SFTP()
