@@ -24,9 +24,9 @@
 
   /* The browser's zone: the server writes times in it unless the person chose another one. ---------------- */
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (zone && cookie("zone") !== zone) {
+  if (zone && /^[\w/+-]+$/.test(zone) && cookie("zone") !== zone) {
     var secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = "zone=" + encodeURIComponent(zone) + "; Path=/; Max-Age=31536000; SameSite=Lax" + secure;
+    document.cookie = "zone=" + zone + "; Path=/; Max-Age=31536000; SameSite=Lax" + secure;
   }
 
   /* What is said to screen readers: several changes of one refresh in one breath. ------------------------- */

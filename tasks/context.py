@@ -18,6 +18,8 @@ from tasks.workers import WorkersState, workers_state
 
 # The theme's button goes round in this order; the first is what a person has who chose nothing.
 THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
+# One zone under several names.
+_UTC = {"UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"}
 _SECTIONS = {"task": "tasks", "run": "tasks", "cluster": "clusters", "service": "clusters", "node": "clusters"}
 
 
@@ -85,8 +87,8 @@ class Shell:
     @cached_property
     def server_zone(self) -> str:
         """The server's zone, or nothing where the viewer's is the same."""
-        names = str(timezone.get_current_timezone()), str(timezone.get_default_timezone())
-        return "" if names[0] == names[1] else names[1]
+        viewer, server = str(timezone.get_current_timezone()), str(timezone.get_default_timezone())
+        return "" if viewer == server or {viewer, server} <= _UTC else server
 
     @cached_property
     def workers(self) -> WorkersState:

@@ -94,7 +94,7 @@ class Row:
             return self.run.step if self.run else ""
         if self.waiting:
             return self.line.words if self.line else ""
-        return self.task.last_reason
+        return below_status(self.state, self.task.last_reason)
 
     @cached_property
     def progress(self) -> Progress:
@@ -132,6 +132,13 @@ class Row:
     def cannot_suspend(self) -> str:
         """Why Suspend is impossible."""
         return "" if self.task.periodic else "Only periodic tasks"
+
+
+def below_status(state: str, reason: str) -> str:
+    """Return a reason as it stands below the word of its state, without saying the state again."""
+    label = RunState(state).label if state else ""
+    text = reason.removeprefix(f"{label}: ")
+    return text[:1].upper() + text[1:]
 
 
 def every(task: BackupTask) -> str:

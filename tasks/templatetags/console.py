@@ -13,7 +13,9 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from tasks.models import Run
 from tasks.outcomes import legend_svg, strip_svg
+from tasks.rows import below_status
 from tasks.states import LOOKS, NO_RUNS_YET, RunState
 from tasks.units import format_distance, format_duration, format_size, format_speed
 
@@ -133,6 +135,12 @@ def status(state: str) -> SafeString:
     label = RunState(state).label if state else "No runs yet"
     mark = icon(look.icon[2:], "spin" if state == RunState.RUNNING else "")
     return format_html('<span class="status {}">{}<span>{}</span></span>', look.css, mark, label)
+
+
+@register.filter
+def cause(run: Run) -> str:
+    """Return why a run ended as it did, to stand below its status."""
+    return below_status(run.state, run.reason)
 
 
 @register.simple_tag
