@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     results, missed = {}, []
     for name in chosen.names or BENCHES:
         outcome = load(name)(options)
-        print(outcome.text, flush=True)
+        options.say(outcome.text)
         results[name] = outcome.data
         missed += outcome.missed
     if chosen.json:

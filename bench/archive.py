@@ -106,18 +106,20 @@ def _either(rate: float, ratio: float | None) -> Target:
 
 def _measure(directory: Path, options: Options) -> Outcome:
     rounds = options.rounds or (2 if options.quick else 3)
-    pieces, missed, data = [], [], {}
+    missed, data = [], {}
     for make in make_corpora(directory, options.quick):
         corpus, result = make(), directory / "archive.tar.gz"
-        present = [command for command in commands(corpus, result) if command.missing() is None]
-        absent = [command for command in commands(corpus, result) if command.missing() is not None]
+        compared = commands(corpus, result)
+        present = [command for command in compared if command.missing() is None]
         os.sync()
         samples = interleave(present, rounds, result, ROOT, prove(result, corpus))
         judged = targets(corpus.name, samples, corpus.files, quick=options.quick)
-        pieces.append(corpus_table(corpus, samples, rounds, OURS))
-        pieces += [f"  left out: {command.name} ({command.missing()} is not installed)" for command in absent]
-        pieces.append(targets_table(judged, options.quick))
+        options.say(corpus_table(corpus, samples, rounds, OURS))
+        for command in compared:
+            if command not in present:
+                options.say(f"  left out: {command.name} ({command.missing()} is not installed)")
+        options.say(targets_table(judged, options.quick))
         missed += [f"{corpus.name}: {target.wanted}" for target in judged if not target.reached]
         data[corpus.name] = data_of(corpus, samples, judged, OURS)
         shutil.rmtree(corpus.root)
-    return Outcome("\n".join(pieces), data, [] if options.quick else missed)
+    return Outcome(f"\nTargets missed: {', '.join(missed) or 'none'}", data, missed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. ``directory`` is a place for corpora and archives; None: a temporary one."""
+    """What the command line says. ``directory`` is a place for corpora and archives; None: a temporary one.
+
+    ``say`` prints what is known so far; a benchmark of several parts uses it after each.
+    """
 
     quick: bool = False
     rounds: int | None = None
     directory: Path | None = None
+    say: Callable[[str], None] = partial(print, flush=True)
 
 
 @dataclass
 class Outcome:
-    """What a benchmark found: text to print, the same as data, and the targets it missed."""
+    """What a benchmark found: text to print at its end, all figures as data, and the targets it missed."""
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)

@@ -26,7 +26,10 @@ class Writable(Protocol):
 
 
 class Sink(Protocol):
-    """Where the archive goes. Never called by two threads at once."""
+    """Where the archive goes. Never called by two threads at once.
+
+    A call that hangs may outlive the writer by accident; a sink that was closed has to refuse what it is still given.
+    """
 
     def write(self, data: bytes) -> None:
         """Take all of ``data`` or raise."""

@@ -26,7 +26,7 @@ from .blocks import GZIP_HEADER, LAST_BLOCK, Boundary, Mark, Output, Sink, Slot,
 BLOCK = 1 << 20  # bytes; measured best, smaller and larger blocks are slower
 WINDOW = 1 << 15  # bytes; deflate looks back no further
 PATIENCE = 0.2  # seconds a wait may last before the caller's check is asked again
-FAREWELL = 10.0  # seconds that a thread stuck in the sink is given to end
+FAREWELL = 3.0  # seconds that a thread stuck in the sink is given to end
 
 LEVELS: dict[str, tuple[Any, int]] = {"fast": (isal_zlib, 1), "balanced": (zlib_ng, 2), "small": (zlib_ng, 6)}
 
@@ -109,16 +109,11 @@ class ParallelGzip:
     def ship(self) -> None:
         """Hand the block in work to the compressing threads and take a free one; waits while none is free."""
         self.check()
-        boundary, self._boundary = self._boundary, None
-        if boundary is not None:
-            boundary.prefix = bytes(self.view[: boundary.keep])
-        slot = Slot(self._buffer, self.pos, self._dictionary, boundary)
-        self._dictionary = bytes(self.view[max(0, self.pos - WINDOW) : self.pos])
-        self._order.put(slot)
-        self._work.put(slot)
-        self._buffer = self._take_free()
-        self.view = memoryview(self._buffer)
-        self.pos = 0
+        try:
+            self._ship()
+        except BaseException as error:
+            self.fail(error)
+            raise
 
     def write(self, data: bytes | memoryview) -> None:
         """Append ``data``."""
@@ -162,8 +157,24 @@ class ParallelGzip:
         self._drain()
         self._end_threads()
         output = self._output
-        output.write(LAST_BLOCK + gzip_trailer(output.crc, output.size))
+        try:
+            output.write(LAST_BLOCK + gzip_trailer(output.crc, output.size))
+        except BaseException as error:
+            self.fail(error)
+            raise
         return output.offset, output.sha.hexdigest()
+
+    def _ship(self) -> None:
+        boundary, self._boundary = self._boundary, None
+        if boundary is not None:
+            boundary.prefix = bytes(self.view[: boundary.keep])
+        slot = Slot(self._buffer, self.pos, self._dictionary, boundary)
+        self._dictionary = bytes(self.view[max(0, self.pos - WINDOW) : self.pos])
+        self._order.put(slot)
+        self._work.put(slot)
+        self._buffer = self._take_free()
+        self.view = memoryview(self._buffer)
+        self.pos = 0
 
     def _take_free(self) -> bytearray:
         while True:

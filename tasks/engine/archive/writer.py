@@ -214,10 +214,14 @@ class ArchiveWriter:
         target.write(manifest.END)
 
     def _put(self, header: bytes, chunks: Iterable[bytes], size: int) -> None:
-        self._gz.write(header)
-        for chunk in chunks:
-            self._gz.write(chunk)
-        self._gz.write(tar.ZEROS[: tar.padding(size)])
+        try:
+            self._gz.write(header)
+            for chunk in chunks:
+                self._gz.write(chunk)
+            self._gz.write(tar.ZEROS[: tar.padding(size)])
+        except BaseException as error:
+            self._gz.fail(error)
+            raise
 
     def _record(self, name: str, size: int, about: Attributes, digest: str) -> Member:
         self.files += 1
