@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from storage.base import PathType, Store
-from storage.fields import NoStoreYet, ServerForm, address_field, ip_mode_field, path_field
+from storage.fields import ServerForm, address_field, ip_mode_field, path_field
 from storage.rules import clean_shared_path
 
 
@@ -34,8 +35,15 @@ class NFS(PathType):
     form_class = NFSForm
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
-        """Raise ``NoStoreYet``."""
-        raise NoStoreYet(self.name)
+        """Open the shared directory; where there is no NFS client for this machine, as an administrator mounted it."""
+        if find_spec("nfs_rs") is None:
+            from storage.nfs.mounted import open_mounted
+
+            return open_mounted(str(parameters["server_ip"]), str(parameters["shared_path"]))
+        from storage.nfs.dial import Target
+        from storage.nfs.store import NFSStore
+
+        return NFSStore(Target.of(parameters))
 
 
 PATH_TYPE = NFS()
