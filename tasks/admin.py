@@ -199,6 +199,6 @@ class PeopleAdmin(Audited, UserAdmin):
         return request.user.is_superuser or obj is None or not obj.is_superuser
 
 
-for model, page in ((User, PeopleAdmin), (Group, RoleAdmin)):
-    admin.site.unregister(model)
-    admin.site.register(model, page)
+admin.site.unregister((User, Group))
+admin.site.register(User, PeopleAdmin)
+admin.site.register(Group, RoleAdmin)
