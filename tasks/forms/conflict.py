@@ -93,7 +93,8 @@ def _moment(value: datetime | None) -> str:
 
 
 def _period(number: int, unit: str) -> str:
-    return f"{number} {PeriodUnit(unit).label}"
+    word = str(PeriodUnit(unit).label).lower()
+    return f"{number} {word[:-1] if number == 1 else word}"
 
 
 def _resend(editor: TaskEditor, current: BackupTask, data: QueryDict) -> tuple[tuple[str, str], ...]:

@@ -83,8 +83,10 @@ class TaskEditor:
                 self.destination.add_error(name, TYPE_AGAIN)
 
     def problems(self) -> list[Problem]:
-        """Return what is wrong, in the order of the page."""
-        return [*problems_of(self.form), *([] if self.unseen else problems_of(self.destination))]
+        """Return what is wrong, in the order of the page; the first field of these gets the focus."""
+        parts = [self.form] if self.unseen else [self.form, self.destination]
+        focus_first(*parts)
+        return [problem for part in parts for problem in problems_of(part)]
 
     def draft(self) -> TaskDraft:
         """Return what was decided. Call after ``is_valid`` returned True."""
@@ -240,6 +242,14 @@ def _stored_destination(task: BackupTask, path_type: PathType, data: QueryDict |
         network=task.cluster.ip_mode,
         stored=bool(task.sealed_secrets),
     )
+
+
+def focus_first(*parts: forms.BaseForm) -> None:
+    """Let the page open with the focus in the first field that has to change, with script or without."""
+    wrong = (field for part in parts for field in part if field.errors and not field.is_hidden)
+    first = next(wrong, None)
+    if first is not None:
+        first.field.widget.attrs["autofocus"] = True
 
 
 def problems_of(form: forms.BaseForm) -> list[Problem]:

@@ -36,7 +36,10 @@ class MomentField(forms.DateTimeField):
         self.zone: tzinfo | None = None
 
     def to_python(self, value: Any) -> datetime | None:
-        """Return the moment, aware; raise ``ValidationError`` for what is no moment or lies centuries away."""
+        """Return the moment in UTC, as the database gives it back.
+
+        Raises ``ValidationError`` for what is no moment or lies centuries away.
+        """
         if value in self.empty_values:
             return None
         try:
@@ -47,7 +50,7 @@ class MomentField(forms.DateTimeField):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         if timezone.is_naive(found):
             found = found.replace(tzinfo=self.zone or timezone.get_current_timezone(), fold=0)
-        return self._in_range(found).replace(second=0, microsecond=0)
+        return self._in_range(found).replace(second=0, microsecond=0).astimezone(UTC)
 
     def _in_range(self, found: datetime) -> datetime:
         if not EARLIEST.year <= found.year < LATEST.year:

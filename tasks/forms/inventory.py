@@ -29,6 +29,7 @@ def _helper(*fields: Any) -> FormHelper:
     helper = FormHelper()
     helper.form_tag = False
     helper.disable_csrf = True
+    helper.render_hidden_fields = True
     helper.error_text_inline = False
     helper.layout = Layout(*fields)
     return helper

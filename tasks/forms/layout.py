@@ -79,6 +79,7 @@ def _helper(*parts: Any) -> FormHelper:
     helper = FormHelper()
     helper.form_tag = False
     helper.disable_csrf = True
+    helper.render_hidden_fields = True
     # Errors as paragraphs, which the stylesheet gives an icon.
     helper.error_text_inline = False
     helper.layout = Layout(*parts)

@@ -150,7 +150,14 @@ class CreateForm(ServicesForm):
 class ConfigureForm(ServicesForm):
     """What may be changed of a task (admin_guide_000230): its schedule, its services, and its destination's fields."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+    version = forms.IntegerField(
+        label="Task",
+        widget=forms.HiddenInput,
+        min_value=1,
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value"), "Open the task from the list again: this page is not whole."
+        ),
+    )
 
     def __init__(self, *args: Any, task: BackupTask, **kwargs: Any) -> None:
         self.task = task

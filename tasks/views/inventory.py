@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from tasks import permissions, services
 from tasks.audit import actor_of
 from tasks.errors import EditConflict, Refused
-from tasks.forms.editor import problems_of
+from tasks.forms.editor import focus_first, problems_of
 from tasks.forms.inventory import ClusterForm, NodeForm, ServiceForm
 from tasks.models import Cluster, Node, Service
 from tasks.views.common import needs, tell_refusal
@@ -250,13 +250,15 @@ def _saved(form: ModelForm[Any], save: Callable[[], object]) -> bool:
 
 def _form_page(request: HttpRequest, form: ModelForm[Any], page: dict[str, Any]) -> HttpResponse:
     problems = problems_of(form) if form.is_bound else []
+    focus_first(form)
     return render(request, "inventory/form.html", {"form": form, "problems": problems, **page})
 
 
 def _confirm_page(
     request: HttpRequest, thing: Cluster | Service | Node, noun: str, cluster: Cluster, goes: list[Node], back: str
 ) -> HttpResponse:
-    context = {"thing": thing, "noun": noun, "cluster": cluster, "goes": goes, "back": back}
+    needed_by = [] if isinstance(thing, Node) else list(thing.tasks.filter(deleted_at__isnull=True).order_by("name"))
+    context = {"thing": thing, "noun": noun, "cluster": cluster, "goes": goes, "back": back, "needed_by": needed_by}
     return render(request, "inventory/confirm.html", context)
 
 

@@ -85,10 +85,12 @@ def configure(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @needs(permissions.MANAGE)
-@require_GET
+@require_http_methods(["GET", "POST"])
 def copy(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the form for a new task, filled with the values of another one."""
+    """Show the form for a new task, filled with the values of another one, and create the new task."""
     task = get_object_or_404(BackupTask.objects.select_related("cluster"), pk=pk)
+    if request.method == "POST":
+        return create(request)
     return _page(request, open_create(copied_values(task)), copied=task)
 
 

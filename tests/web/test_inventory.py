@@ -1,0 +1,318 @@
+"""Clusters, services and nodes: looking at them, and looking after them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from tasks.models import AuditEvent, Cluster, Node, Service
+from tasks.states import RunState
+from tests.conftest import Login, MakeRun, MakeTask
+
+NODE: dict[str, Any] = {
+    "name": "node1",
+    "config_node": "on",
+    "data_node": "on",
+    "home": "/opt/iotdb",
+    "rpc_host": "10.0.0.1",
+    "rpc_port": 6667,
+}
+
+
+@pytest.fixture
+def client(login: Login) -> Client:
+    """A Backup Administrator."""
+    return login("Backup Administrator")
+
+
+def page_of(response: Any) -> str:
+    """Return the markup of the page's main part."""
+    return str(response.content.decode()).split("<main")[1]
+
+
+def text_of(response: Any) -> str:
+    """Return the page's text without markup, blanks made one."""
+    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", page_of(response), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", page.replace("&#x27;", "'"))
+
+
+# --- Looking --------------------------------------------------------------------------------------------------------
+def test_the_list_says_what_each_cluster_has(
+    client: Client, node: Node, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    make_run(make_task("plant-daily"))
+    make_task("plant-weekly")
+    Cluster.objects.create(name="bare", note="Nothing here yet")
+    text = text_of(client.get("/clusters/"))
+    assert "bare Nothing here yet IPv4 None None None Never" in text
+    assert re.search(r"plant IPv4 IoTDB 1 2 2026-06-01 \d\d:\d\d", text)
+
+
+def test_a_deleted_task_protects_nothing(client: Client, node: Node, make_task: MakeTask) -> None:
+    make_task("gone", deleted_at=timezone.now())
+    assert "plant IPv4 IoTDB 1 None Never" in text_of(client.get("/clusters/"))
+
+
+def test_the_number_of_queries_does_not_grow(client: Client, django_assert_max_num_queries: Any) -> None:
+    def fill(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            service = Service.objects.create(cluster=Cluster.objects.create(name=f"c{number}"), name="IoTDB")
+            Node.objects.create(service=service, name="n", home="/opt/iotdb")
+
+    fill(0, 2)
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        client.get("/clusters/")
+    fill(2, 30)
+    with django_assert_max_num_queries(len(few)):
+        client.get("/clusters/")
+
+
+def test_no_clusters_yet(client: Client, login: Login) -> None:
+    assert "Register a cluster" in page_of(client.get("/clusters/"))
+    page = page_of(login("Viewer").get("/clusters/"))
+    assert "Ask a Backup Administrator to register one." in page
+    assert reverse("cluster-new") not in page
+
+
+def test_a_cluster_shows_services_nodes_and_tasks(
+    client: Client, cluster: Cluster, node: Node, make_task: MakeTask
+) -> None:
+    make_task("plant-daily")
+    Service.objects.create(cluster=cluster, name="IoTDB-1")
+    text = text_of(client.get(reverse("cluster", args=[cluster.pk])))
+    assert f"node1 ConfigNode and DataNode {node.home} 127.0.0.1:6667 Check Edit Delete" in text
+    assert "No nodes yet. Until one is added there is nothing to back up." in text
+    assert "plant-daily Manual LocalDir No runs yet Never" in text
+
+
+def test_a_viewer_sees_the_pages_without_buttons(login: Login, cluster: Cluster, node: Node) -> None:
+    viewer = login("Viewer")
+    for address in ("/clusters/", reverse("cluster", args=[cluster.pk])):
+        page = page_of(viewer.get(address))
+        assert cluster.name in page
+        assert "<form" not in page and "<button" not in page
+        assert not re.search(r"/(new|edit|delete|check)/", page)
+
+
+# --- Clusters -------------------------------------------------------------------------------------------------------
+def test_registering_goes_on_to_the_first_node(client: Client) -> None:
+    data = {"name": "plant-east", "ip_mode": "ipv6", "note": "Hall 3"}
+    response = client.post("/clusters/new/", data, follow=True)
+    cluster = Cluster.objects.get()
+    assert (cluster.name, cluster.ip_mode, cluster.note) == ("plant-east", "ipv6", "Hall 3")
+    assert response.redirect_chain == [(reverse("node-new", args=[cluster.services.get().pk]), 302)]
+    assert "Cluster plant-east registered." in response.content.decode()
+    assert AuditEvent.objects.get(verb="create cluster").actor == "backup-administrator"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "Give the cluster a name."),
+        ({"name": "a b"}, "Use letters, digits, dot, underscore and hyphen only"),
+        ({"name": "plant"}, "Another cluster is already called plant. Choose a different name."),
+        ({"ip_mode": "ipx"}, "ipx is not one of the available choices"),
+    ],
+)
+def test_a_wrong_cluster(client: Client, cluster: Cluster, changes: dict[str, str], message: str) -> None:
+    page = client.post("/clusters/new/", {"name": "x", "ip_mode": "ipv4", **changes}).content.decode()
+    assert page.count(message) == 2 and "<title>Error: " in page
+    assert "The cluster was not saved: 1 field needs a change" in page
+    assert page.count("autofocus") >= 1
+    assert Cluster.objects.count() == 1
+
+
+def test_a_cluster_is_changed(client: Client, cluster: Cluster) -> None:
+    page = page_of(client.get(reverse("cluster-edit", args=[cluster.pk])))
+    assert 'value="plant"' in page and 'name="version" value="1"' in page
+    data = {"name": "plant-1", "ip_mode": "ipv6", "note": "", "version": 1}
+    response = client.post(reverse("cluster-edit", args=[cluster.pk]), data, follow=True)
+    cluster.refresh_from_db()
+    assert (cluster.name, cluster.ip_mode, cluster.version) == ("plant-1", "ipv6", 2)
+    assert "Cluster plant-1 saved." in response.content.decode()
+
+
+def test_two_people_change_one_cluster(client: Client, cluster: Cluster) -> None:
+    address = reverse("cluster-edit", args=[cluster.pk])
+    client.post(address, {"name": "plant", "ip_mode": "ipv6", "note": "theirs", "version": 1})
+    response = client.post(address, {"name": "plant", "ip_mode": "ipv4", "note": "mine", "version": 1})
+    text = text_of(response)
+    assert response.status_code == 409
+    assert "Note differs mine theirs" in text and "Network differs IPv4 IPv6" in text and "Name plant plant" in text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page_of(response)))
+    assert hidden["version"] == "2" and hidden["note"] == "mine"
+    editing = page_of(client.post(address, {**hidden, "keep_editing": "1"}))
+    assert 'value="mine"' in editing and 'name="version" value="2"' in editing and "is-invalid" not in editing
+    assert client.post(address, hidden).status_code == 302
+    cluster.refresh_from_db()
+    assert (cluster.note, cluster.version) == ("mine", 3)
+
+
+def test_a_cluster_is_deleted_after_a_question(client: Client, cluster: Cluster, node: Node) -> None:
+    address = reverse("cluster-delete", args=[cluster.pk])
+    text = text_of(client.get(address))
+    assert "Delete cluster plant?" in text and f"IoTDB, node1 (ConfigNode and DataNode), {node.home}" in text
+    assert "Nothing of IoTDB itself is touched, and all backup files stay where they are." in text
+    response = client.post(address, follow=True)
+    assert response.redirect_chain == [("/clusters/", 302)]
+    assert "Cluster plant deleted." in response.content.decode()
+    assert not Cluster.objects.exists()
+
+
+def test_a_cluster_with_tasks_stays(client: Client, cluster: Cluster, make_task: MakeTask) -> None:
+    make_task("plant-daily")
+    address = reverse("cluster-delete", args=[cluster.pk])
+    page = page_of(client.get(address))
+    assert "cannot be deleted while backup tasks need it" in page and "disabled" in page and "plant-daily" in page
+    response = client.post(address, follow=True)
+    assert "plant is the Backup Object of plant-daily. Delete these tasks first." in text_of(response)
+    assert Cluster.objects.exists()
+
+
+def test_a_cluster_with_history_stays(client: Client, cluster: Cluster, make_task: MakeTask, make_run: MakeRun) -> None:
+    task = make_task("gone", deleted_at=timezone.now())
+    make_run(task, RunState.FAILED)
+    response = client.post(reverse("cluster-delete", args=[cluster.pk]), follow=True)
+    assert "history" in text_of(response)
+    assert Cluster.objects.exists()
+
+
+# --- Services -------------------------------------------------------------------------------------------------------
+def test_a_second_service(client: Client, cluster: Cluster, service: Service) -> None:
+    address = reverse("service-new", args=[cluster.pk])
+    assert 'value="IoTDB-1"' in page_of(client.get(address))
+    response = client.post(address, {"name": "IoTDB-1"})
+    added = cluster.services.get(name="IoTDB-1")
+    assert response["Location"] == reverse("node-new", args=[added.pk])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "Give the service a name."),
+        ("IoTDB", "plant already has a service called IoTDB. Choose a different name."),
+        ("IoTDB_1", "Use letters, digits, dot and hyphen only"),
+    ],
+)
+def test_a_wrong_service(client: Client, cluster: Cluster, service: Service, name: str, message: str) -> None:
+    page = client.post(reverse("service-new", args=[cluster.pk]), {"name": name}).content.decode()
+    assert page.count(message) == 2
+    assert cluster.services.count() == 1
+
+
+def test_a_service_is_renamed(client: Client, cluster: Cluster, service: Service) -> None:
+    response = client.post(reverse("service-edit", args=[service.pk]), {"name": "IoTDB-main"})
+    assert response["Location"] == reverse("cluster", args=[cluster.pk])
+    service.refresh_from_db()
+    assert service.name == "IoTDB-main"
+
+
+def test_the_only_service_stays(client: Client, cluster: Cluster, service: Service) -> None:
+    assert reverse("service-delete", args=[service.pk]) not in page_of(
+        client.get(reverse("cluster", args=[cluster.pk]))
+    )
+    response = client.post(reverse("service-delete", args=[service.pk]), follow=True)
+    assert "IoTDB is the only service of plant." in text_of(response)
+    assert Service.objects.exists()
+
+
+def test_a_service_that_a_task_is_assigned_to_stays(
+    client: Client, cluster: Cluster, service: Service, make_task: MakeTask
+) -> None:
+    second = Service.objects.create(cluster=cluster, name="IoTDB-1")
+    make_task("plant-daily", all_services=False).services.set([second])
+    page = page_of(client.get(reverse("service-delete", args=[second.pk])))
+    assert "Choose other services for them first" in page and "disabled" in page
+    response = client.post(reverse("service-delete", args=[second.pk]), follow=True)
+    assert "IoTDB-1 is assigned to plant-daily." in text_of(response)
+
+
+def test_a_service_is_deleted(client: Client, cluster: Cluster, service: Service) -> None:
+    second = Service.objects.create(cluster=cluster, name="IoTDB-1")
+    response = client.post(reverse("service-delete", args=[second.pk]), follow=True)
+    assert "Service IoTDB-1 deleted." in response.content.decode()
+    assert list(cluster.services.all()) == [service]
+
+
+# --- Nodes ----------------------------------------------------------------------------------------------------------
+def test_a_node_is_added(client: Client, cluster: Cluster, service: Service) -> None:
+    response = client.post(reverse("node-new", args=[service.pk]), NODE, follow=True)
+    node = Node.objects.get()
+    assert (node.name, node.roles, node.home, node.rpc_host, node.rpc_port) == (
+        "node1", "ConfigNode and DataNode", "/opt/iotdb", "10.0.0.1", 6667,
+    )  # fmt: skip
+    assert response.redirect_chain == [(reverse("cluster", args=[cluster.pk]), 302)]
+    assert "Choose Check to see what is found at its IoTDB home." in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "Give the node a name."),
+        ({"name": "old"}, "IoTDB already has a node called old. Choose a different name."),
+        ({"config_node": "", "data_node": ""}, "Choose ConfigNode, DataNode or both."),
+        ({"home": ""}, "Say where the IoTDB of this node lies, for example /opt/iotdb."),
+        ({"home": "opt/iotdb"}, "Give an absolute path, for example /opt/iotdb."),
+        ({"home": "/"}, "The root directory cannot be used."),
+        ({"home": "/opt/../etc"}, "The path has a part . or .. in it."),
+        ({"rpc_port": "0"}, "Give a port from 1 to 65535."),
+        ({"rpc_port": "65536"}, "Give a port from 1 to 65535."),
+        ({"rpc_port": ""}, "Give a port from 1 to 65535."),
+    ],
+)
+def test_a_wrong_node(client: Client, service: Service, changes: dict[str, str], message: str) -> None:
+    Node.objects.create(service=service, name="old", home="/opt/old")
+    data = {name: value for name, value in {**NODE, **changes}.items() if value != "" or not name.endswith("_node")}
+    page = client.post(reverse("node-new", args=[service.pk]), data).content.decode()
+    assert page.count(message) == 2 and "<title>Error: " in page
+    assert "The node was not saved: 1 field needs a change" in page
+    assert Node.objects.count() == 1
+
+
+def test_a_node_is_changed(client: Client, node: Node) -> None:
+    address = reverse("node-edit", args=[node.pk])
+    assert f'value="{node.home}"' in page_of(client.get(address))
+    changed = {name: value for name, value in NODE.items() if name != "data_node"}
+    assert client.post(address, changed).status_code == 302
+    node.refresh_from_db()
+    assert (node.roles, node.home) == ("ConfigNode", "/opt/iotdb")
+
+
+def test_a_node_is_deleted_after_a_question(client: Client, node: Node) -> None:
+    address = reverse("node-delete", args=[node.pk])
+    assert "From the next run on, the files of node1 are no longer backed up." in text_of(client.get(address))
+    assert "Node node1 deleted." in client.post(address, follow=True).content.decode()
+    assert not Node.objects.exists()
+
+
+# --- Check ----------------------------------------------------------------------------------------------------------
+def test_check_says_what_is_at_the_home(client: Client, node: Node) -> None:
+    address = reverse("node-check", args=[node.pk])
+    fragment = client.post(address, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in fragment
+    for found in ("IoTDB home", "2.0.1-beta", "Cluster ID", "Check of node1"):
+        assert found in fragment
+    assert re.search(r"\d+ OK, 0 warning, 0 failed", fragment)
+    whole = text_of(client.post(address))
+    assert "2.0.1-beta" in whole and "Check again" in whole and "Back to plant" in whole
+
+
+def test_check_of_a_home_that_is_not_there(client: Client, node: Node, tmp_path: Path) -> None:
+    Node.objects.update(home=str(tmp_path / "nowhere"))
+    page = client.post(reverse("node-check", args=[node.pk]), headers={"HX-Request": "true"}).content.decode()
+    assert "Failed" in page and "nowhere" in page
+    assert re.search(r'<span class="cure">\w+', page)
+
+
+def test_check_is_for_those_who_look_after_the_inventory(login: Login, node: Node) -> None:
+    assert login("Operator").post(reverse("node-check", args=[node.pk])).status_code == 403

@@ -1,0 +1,461 @@
+"""Create: what the form shows, what it refuses, and what comes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from storage.registry import all_path_types, get_path_type
+from tasks.forms.task import CreateForm
+from tasks.models import AuditEvent, BackupTask, Cluster, Node, Service
+from tests.conftest import Login, MakeTask
+
+NOW = datetime(2026, 11, 23, 7, 41, 58, tzinfo=UTC)
+NEW = "/backups/new/"
+ONLY_FULL = (
+    "Incremental backup is not supported when component metadata is backed up. "
+    "Only Full backup every time is supported."
+)
+
+
+@pytest.fixture(autouse=True)
+def frozen() -> Iterator[None]:
+    """Monday, 08:41:58 in Berlin."""
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def client(login: Login, cluster: Cluster, service: Service) -> Client:
+    """A Backup Administrator on a console with one cluster."""
+    Node.objects.create(service=service, name="node1", home="/opt/iotdb")
+    return login("Backup Administrator")
+
+
+@pytest.fixture
+def all_on_offer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offer all five path types, as with a store for each."""
+    for path_type in all_path_types():
+        monkeypatch.setattr(type(path_type), "available", True)
+
+
+def values(cluster: Cluster, /, **changes: Any) -> dict[str, Any]:
+    """Return what a browser sends for a good periodic task, but for ``changes``; None leaves a field out."""
+    data = {
+        "name": "plant-daily",
+        "cluster": cluster.pk,
+        "mode": "periodic",
+        "zone": "Europe/Berlin",
+        "started": "2026-11-24T02:00",
+        "period": 1,
+        "period_unit": "days",
+        "policy": "full",
+        "sources": ["iotdb-metadata"],
+        "assign": "all",
+        "path_type": "LocalDir",
+        "shown_type": "LocalDir",
+        "copies": 7,
+    }
+    return {name: value for name, value in (data | changes).items() if value is not None}
+
+
+SFTP: dict[str, Any] = {
+    "path_type": "SFTP",
+    "shown_type": "SFTP",
+    "ip_mode": "ipv4",
+    "server_ip": "10.20.4.18",
+    "port": 22,
+    "username": "iotdb-backup",
+    "password": "s3cret",
+    "shared_path": "/srv/backup/iotdb",
+}
+
+
+def text_of(response: Any) -> str:
+    """Return a page's text without markup, blanks made one."""
+    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", response.content.decode(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", page.replace("&#x27;", "'").replace("&lt;", "<").replace("&gt;", ">"))
+
+
+def refused(client: Client, data: dict[str, Any]) -> str:
+    """Send the form, which has to be refused, and return the page."""
+    response = client.post(NEW, data)
+    assert response.status_code == 200
+    page = response.content.decode()
+    assert "<title>Error: " in page
+    assert not BackupTask.objects.filter(name=data.get("name", "")).filter(created_by="backup-administrator").exists()
+    return page
+
+
+# --- The page -------------------------------------------------------------------------------------------------------
+def test_the_fields_stand_in_the_order_of_the_seed(client: Client) -> None:
+    page = text_of(client.get(NEW))
+    labels = [
+        "Name", "Backup Object", "Mode", "Periodic", "Manual", "Started", "Period", "Hours", "Days", "Backup Policy",
+        "Full backup at the first time and incremental backup subsequently", "Full backup every time",
+        "Full backup once every n times", "Configuration", "Metadata and other data", "IoTDB", "Assign Service",
+        "Service data", "Path Type", "LocalDir", "Maximum Number of Backup Copies", "OK",
+    ]  # fmt: skip
+    position = page.index("Create backup task Fields")
+    for label in labels:
+        position = page.index(label, position)
+
+
+def test_metadata_can_only_be_backed_up_full_and_the_page_says_why(client: Client) -> None:
+    page = client.get(NEW).content.decode()
+    assert ONLY_FULL in page
+    for value, closed in (("first-full", True), ("full", False), ("full-every-n", True)):
+        radio = re.search(rf'<input type="radio" name="policy" value="{value}"[^>]*>', page)
+        assert radio and ("disabled" in radio.group()) == closed
+
+
+def test_only_path_types_that_can_run_are_on_offer(client: Client) -> None:
+    select = re.search(r'<select[^>]*name="path_type".*?</select>', client.get(NEW).content.decode(), re.DOTALL)
+    assert select
+    offered = re.findall(r'<option value="([^"]+)"', select.group())
+    assert offered == [path_type.name for path_type in all_path_types() if path_type.available]
+
+
+def test_started_is_the_next_full_hour_and_the_next_runs_stand_beside_it(client: Client) -> None:
+    response = client.get(NEW)
+    assert 'value="2026-11-23T09:00"' in response.content.decode()
+    page = text_of(response)
+    assert "Mon 2026-11-23 09:00 in 18 min Tue 2026-11-24 09:00 in 1 day" in page
+    assert page.count("2026-11-25 09:00") == 1
+
+
+def test_localdir_shows_its_directory_and_the_room_there(client: Client, storage_path: Any) -> None:
+    page = text_of(client.get(NEW))
+    assert f"{storage_path}/LocalBackup/<Name>_<time of creation>/" in page
+    assert re.search(r"[\d.]+ [kMGT]B free of [\d.]+ [kMGT]B on ", page)
+    assert not storage_path.exists()
+
+
+def test_a_cluster_can_be_chosen_by_the_address(client: Client) -> None:
+    other = Cluster.objects.create(name="a-first-one")
+    assert f'<option value="{other.pk}" selected>' in client.get(f"{NEW}?cluster={other.pk}").content.decode()
+
+
+def test_without_a_cluster_the_page_says_to_register_one(login: Login, db: None) -> None:
+    page = login("Backup Administrator").get(NEW).content.decode()
+    assert "Register a cluster first" in page
+    assert reverse("cluster-new") in page
+
+
+def test_a_cluster_without_nodes_is_told_of(client: Client) -> None:
+    other = Cluster.objects.create(name="empty")
+    Service.objects.create(cluster=other, name="IoTDB")
+    page = text_of(client.get(f"{NEW}?cluster={other.pk}"))
+    assert "1 service, 0 nodes. Add a node to IoTDB under Clusters before the first run." in page
+
+
+# --- Saving ---------------------------------------------------------------------------------------------------------
+def test_a_periodic_task_is_created(client: Client, cluster: Cluster) -> None:
+    response = client.post(NEW, values(cluster), follow=True)
+    assert response.redirect_chain == [("/backups/", 302)]
+    task = BackupTask.objects.get()
+    assert (task.name, task.mode, task.period, task.period_unit, task.copies) == (
+        "plant-daily",
+        "periodic",
+        1,
+        "days",
+        7,
+    )
+    assert task.started == datetime(2026, 11, 24, 2, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert task.next_run_at == task.started
+    assert task.all_services and task.path_type == "LocalDir" and task.destination == {}
+    assert (task.created_by, task.data_source) == ("backup-administrator", "iotdb-metadata")
+    assert "Task plant-daily created." in text_of(response)
+    assert "Its next run is Tue 2026-11-24 02:00 (Europe/Berlin)." in text_of(response)
+    assert AuditEvent.objects.get(verb="create task").target == "plant-daily"
+
+
+def test_a_manual_task_needs_no_schedule_and_ignores_one(client: Client, cluster: Cluster) -> None:
+    data = values(cluster, mode="manual", started="nonsense", period="0", period_unit="weeks", policy="first-full")
+    response = client.post(NEW, data, follow=True)
+    task = BackupTask.objects.get()
+    assert (task.mode, task.started, task.next_run_at) == ("manual", None, None)
+    assert "Start it with Back Up Now." in text_of(response)
+
+
+def test_some_services_are_assigned(client: Client, cluster: Cluster) -> None:
+    second = Service.objects.create(cluster=cluster, name="IoTDB-1")
+    client.post(NEW, values(cluster, assign="some", services=[second.pk]))
+    task = BackupTask.objects.get()
+    assert not task.all_services
+    assert list(task.services.all()) == [second]
+
+
+def test_services_that_are_ticked_do_not_count_when_all_are_meant(client: Client, cluster: Cluster) -> None:
+    client.post(NEW, values(cluster, services=[cluster.services.get().pk]))
+    task = BackupTask.objects.get()
+    assert task.all_services and not task.services.exists()
+
+
+def test_a_destination_on_a_server_is_stored_without_its_password(
+    client: Client, cluster: Cluster, all_on_offer: None
+) -> None:
+    client.post(NEW, values(cluster, **SFTP))
+    task = BackupTask.objects.get()
+    assert task.destination == {
+        "ip_mode": "ipv4",
+        "server_ip": "10.20.4.18",
+        "port": 22,
+        "username": "iotdb-backup",
+        "shared_path": "/srv/backup/iotdb",
+    }
+    assert task.secrets() == {"password": "s3cret"}
+    assert "s3cret" not in str(AuditEvent.objects.values())
+
+
+# --- What is refused ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "Give the task a name."),
+        ({"name": "a/b"}, "Use letters, digits, dot, underscore and hyphen only"),
+        ({"name": "x" * 65}, "The name has 65 characters. Use at most 64."),
+        ({"cluster": None}, "Choose the cluster that is backed up."),
+        ({"cluster": 4711}, "The cluster is not registered any more. Choose another one."),
+        ({"mode": "sometimes"}, "Choose Periodic or Manual."),
+        ({"started": ""}, "Give the day and the time of the first start."),
+        ({"started": "tomorrow"}, "Give day and time as 2026-11-24T02:00"),
+        ({"started": "2026-02-30T02:00"}, "Give day and time as 2026-11-24T02:00"),
+        ({"started": "9999-12-31T23:59"}, "Give a day of the years 2000 to 2099."),
+        ({"started": "0001-01-01T00:00"}, "Give a day of the years 2000 to 2099."),
+        ({"period": ""}, "Say after how many hours or days the task is started again."),
+        ({"period": "0"}, "Give a period of at least 1."),
+        ({"period": "1.5"}, "Give the period as a whole number."),
+        ({"period": "3651"}, "Give a period of at most 3650 Days."),
+        ({"period": "10000", "period_unit": "hours"}, "Give a period of at most 9999 Hours."),
+        ({"period_unit": "weeks"}, "Choose Hours or Days."),
+        ({"policy": "full-every-n"}, ONLY_FULL),
+        ({"policy": "first-full"}, ONLY_FULL),
+        ({"sources": None}, "Select what is backed up, for example IoTDB."),
+        ({"assign": "some"}, "Choose at least one service, or choose All services."),
+        ({"assign": "some", "services": ["4711"]}, "Choose services of the cluster that is backed up."),
+        ({"path_type": ""}, "Choose where the backup files go."),
+        ({"copies": "0"}, "Keep at least 1 backup file set."),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_cure(
+    client: Client, cluster: Cluster, changes: dict[str, Any], message: str
+) -> None:
+    page = refused(client, values(cluster, **changes))
+    assert page.count(message) >= 2, "in the summary and beside the field"
+    assert "The task was not saved: 1 field needs a change" in page
+
+
+def test_a_path_type_that_is_not_on_offer_is_refused(
+    client: Client, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(get_path_type("SFTP")), "available", False)
+    page = refused(client, values(cluster, **SFTP))
+    assert "SFTP is not on offer. Choose one of the list." in page
+
+
+def test_services_of_another_cluster_are_refused(client: Client, cluster: Cluster) -> None:
+    foreign = Service.objects.create(cluster=Cluster.objects.create(name="other"), name="IoTDB")
+    page = refused(client, values(cluster, assign="some", services=[foreign.pk]))
+    assert "Choose services of the cluster that is backed up." in page
+
+
+def test_a_name_that_is_taken(client: Client, cluster: Cluster, make_task: MakeTask) -> None:
+    make_task("plant-daily")
+    page = refused(client, values(cluster))
+    assert "Another task is already called plant-daily. Choose a different name." in page
+
+
+def test_a_name_that_is_taken_between_check_and_insert(
+    client: Client, cluster: Cluster, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_task("plant-daily")
+    monkeypatch.setattr(CreateForm, "clean_name", lambda form: form.cleaned_data["name"])
+    page = refused(client, values(cluster))
+    assert '<a href="#id_name">Name: Another task is already called plant-daily.' in page
+
+
+def test_errors_keep_what_was_typed_but_the_password(client: Client, cluster: Cluster, all_on_offer: None) -> None:
+    page = refused(client, values(cluster, **SFTP | {"shared_path": "/", "server_ip": "fd12:20::18"}))
+    assert "The task was not saved: 3 fields need a change" in page
+    for typed in ("plant-daily", "fd12:20::18", "iotdb-backup", "2026-11-24T02:00"):
+        assert f'value="{typed}"' in page
+    assert "s3cret" not in page
+    assert "Type the password again; it is not kept while the form has errors." in page
+    assert "fd12:20::18 is an IPv6 address but IP Mode is IPv4. Change one of them." in page
+    assert '<a href="#id_shared_path">' in page
+
+
+def test_the_first_wrong_field_has_the_focus(client: Client, cluster: Cluster, all_on_offer: None) -> None:
+    page = refused(client, values(cluster, **SFTP | {"shared_path": "/", "server_ip": "x"}))
+    assert page.count("autofocus") == 1
+    field = re.search(r'<input[^>]*name="server_ip"[^>]*>', page)
+    assert field and "autofocus" in field.group() and 'aria-invalid="true"' in field.group()
+
+
+def test_typed_markup_is_text(client: Client, cluster: Cluster) -> None:
+    page = refused(client, values(cluster, name='"><script>alert(1)</script>'))
+    assert "<script>alert" not in page
+
+
+# --- Without script -------------------------------------------------------------------------------------------------
+def test_show_fields_changes_the_fields_and_judges_nothing(
+    client: Client, cluster: Cluster, all_on_offer: None
+) -> None:
+    response = client.post(NEW, values(cluster, name="", path_type="CIFS", copies=12, show_fields="1"))
+    page = response.content.decode()
+    assert "<title>Create" in page and "is-invalid" not in page
+    assert 'name="username"' in page and 'value="445"' in page
+    assert 'value="12"' in page
+    assert not BackupTask.objects.exists()
+
+
+def test_ok_with_fields_of_another_path_type_asks_for_the_right_ones(
+    client: Client, cluster: Cluster, all_on_offer: None
+) -> None:
+    page = refused(client, values(cluster, path_type="NFS"))
+    assert "Fill in the fields of NFS below." in page
+    assert 'name="shared_path"' in page
+    assert "The task was not saved: 1 field needs a change" in page
+
+
+# --- Parts that follow what is chosen ---------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["LocalDir", "NFS", "RemoteHDFS", "CIFS", "SFTP"])
+def test_the_fields_of_a_path_type(client: Client, cluster: Cluster, all_on_offer: None, name: str) -> None:
+    query: dict[str, Any] = {
+        "path_type": name,
+        "cluster": cluster.pk,
+        "copies": 9,
+        "password": "s3cret",
+        "server_ip": "10.1.1.1",
+    }
+    page = client.get("/backups/new/destination/", query).content.decode()
+    own = get_path_type(name).form_class.base_fields
+    assert set(re.findall(r'<(?:input|select)[^>]*name="(\w+)"', page)) == {*own, "shown_type"}
+    assert 'value="9"' in page
+    assert "10.1.1.1" not in page and "s3cret" not in page
+
+
+def test_ip_mode_follows_the_network_of_the_cluster(client: Client, all_on_offer: None) -> None:
+    six = Cluster.objects.create(name="six", ip_mode="ipv6")
+    query: dict[str, Any] = {"path_type": "NFS", "cluster": six.pk}
+    page = client.get("/backups/new/destination/", query).content.decode()
+    assert '<option value="ipv6" selected>' in page
+    assert "Set from the network of six." in page
+    page = client.get("/backups/new/services/", query).content.decode()
+    assert '<option value="ipv6" selected>' in page and "hx-swap-oob" in page
+
+
+def test_the_services_follow_the_cluster(client: Client) -> None:
+    other = Cluster.objects.create(name="other")
+    for name in ("IoTDB", "IoTDB-1"):
+        Service.objects.create(cluster=other, name=name)
+    page = client.get("/backups/new/services/", {"cluster": other.pk, "path_type": "LocalDir"}).content.decode()
+    assert "All 2 services: IoTDB, IoTDB-1" in page
+    assert "0 nodes. Add a node to IoTDB, IoTDB-1 under Clusters" in page
+    assert "id_ip_mode" not in page
+
+
+def next_runs(client: Client, **query: Any) -> str:
+    """Return the text of the next runs for what stands in the form."""
+    base = {
+        "mode": "periodic",
+        "zone": "Europe/Berlin",
+        "started": "2026-11-24T02:00",
+        "period": 8,
+        "period_unit": "hours",
+    }
+    response = client.get("/backups/new/next-runs/", {**base, **query})
+    assert response.status_code == 200
+    return text_of(response)
+
+
+def test_the_next_three_runs_of_an_edited_schedule(client: Client) -> None:
+    page = next_runs(client)
+    assert page.split("Europe/Berlin")[1].strip() == (
+        "Tue 2026-11-24 02:00 in 17 h 18 min Tue 2026-11-24 10:00 in 1 day 1 h Tue 2026-11-24 18:00 in 1 day 9 h"
+    )
+
+
+@pytest.mark.parametrize("query", [{"started": ""}, {"period": "0"}, {"period": "x"}, {"period_unit": "weeks"}])
+def test_an_unfinished_schedule_has_no_next_runs(client: Client, query: dict[str, str]) -> None:
+    assert "Fill in Started and Period to see when the task runs." in next_runs(client, **query)
+
+
+def test_a_manual_task_runs_by_hand(client: Client) -> None:
+    assert "By hand: the task runs when somebody chooses Back Up Now." in next_runs(client, mode="manual")
+
+
+# --- Zones ----------------------------------------------------------------------------------------------------------
+def test_started_is_in_the_viewers_zone_and_both_zones_are_named(client: Client, cluster: Cluster) -> None:
+    client.cookies["zone"] = "Asia/Tokyo"
+    page = client.get(NEW).content.decode()
+    assert 'value="2026-11-23T17:00"' in page
+    assert "in Asia/Tokyo." in page and "in the zone of the server, Europe/Berlin." in page
+    assert "On the server’s clock (Europe/Berlin) the first is Mon 2026-11-23 09:00." in text_of(client.get(NEW))
+    client.post(NEW, values(cluster, zone="Asia/Tokyo"))
+    assert BackupTask.objects.get().started == datetime(2026, 11, 24, 2, tzinfo=ZoneInfo("Asia/Tokyo"))
+
+
+def test_a_zone_that_became_known_meanwhile_does_not_move_the_start(client: Client, cluster: Cluster) -> None:
+    client.cookies["zone"] = "America/New_York"
+    client.post(NEW, values(cluster, zone="Europe/Berlin"))
+    assert BackupTask.objects.get().started == datetime(2026, 11, 24, 2, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("2027-03-28T02:30", datetime(2027, 3, 28, 1, 30, tzinfo=UTC)),
+        ("2027-10-31T02:30", datetime(2027, 10, 31, 0, 30, tzinfo=UTC)),
+    ],
+    ids=["skipped in spring", "twice in autumn"],
+)
+def test_a_start_within_the_change_of_clocks(client: Client, cluster: Cluster, typed: str, meant: datetime) -> None:
+    client.post(NEW, values(cluster, started=typed))
+    assert BackupTask.objects.get().started == meant
+
+
+# --- Copy -----------------------------------------------------------------------------------------------------------
+def test_a_copy_is_a_form_for_a_new_task(client: Client, make_task: MakeTask, all_on_offer: None) -> None:
+    destination = {name: SFTP[name] for name in ("ip_mode", "server_ip", "port", "username", "shared_path")}
+    task = make_task("plant-sftp", path_type="SFTP", destination=destination, copies=9)
+    task.set_secrets({"password": "s3cret"})
+    task.save()
+    make_task("plant-sftp-copy")
+    page = client.get(reverse("task-copy", args=[task.pk])).content.decode()
+    assert 'value="plant-sftp-copy-2"' in page
+    for value in ("10.20.4.18", "iotdb-backup", "/srv/backup/iotdb", "9"):
+        assert f'value="{value}"' in page
+    assert "s3cret" not in page and "passwords are not copied" in page
+    assert f'action="{NEW}"' in page
+
+
+def test_a_copy_of_a_long_name_keeps_to_the_limit(client: Client, make_task: MakeTask) -> None:
+    task = make_task("x" * 64)
+    page = client.get(reverse("task-copy", args=[task.pk])).content.decode()
+    name = re.search(r'name="name" value="([^"]+)"', page)
+    assert name and name.group(1) == "x" * 57 + "-copy"
+
+
+def test_a_viewer_does_not_come_here(viewer: User, cluster: Cluster) -> None:
+    client = Client()
+    client.force_login(viewer)
+    assert client.get(NEW).status_code == 403
+    assert client.post(NEW, values(cluster)).status_code == 403
+    assert not BackupTask.objects.exists()
+
+
+def test_the_fields_of_path_types_and_task_have_names_of_their_own() -> None:
+    own = set(CreateForm.base_fields) | {"version", "shown_type", "show_fields", "keep_editing"}
+    for path_type in all_path_types():
+        assert not own & set(path_type.form_class.base_fields), path_type.name
