@@ -17,7 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from tests.servers.iotdb import VERSION, IoTDB, distribution  # noqa: E402
+from tests.servers.iotdb import IoTDB  # noqa: E402
+from tests.servers.iotdb_jars import VERSION, distribution  # noqa: E402
 from tests.servers.iotdb_metadata import counts, create_metadata, digests, inventory  # noqa: E402
 
 KEPT = (

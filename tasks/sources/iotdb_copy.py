@@ -26,8 +26,8 @@ def copy_metadata(nodes: Nodes, archive: Archive, log: Log, pause: Pause = time.
     1. ConfigNodes before DataNodes, and the rest in the order of ``copy_order``.
     2. Each group is read until it did not change while it was read (``copy_group``).
     3. A region that was there at any time before has to be there at the end. A database that is dropped goes from
-       the ConfigNode first; a copy taken across that would name a region that it does not hold, and a server that
-       was restored from it could not answer or not start. Then everything is copied again, from the start.
+       the ConfigNode first; a copy taken across that would name a region that it does not hold, and counting series
+       fails on a server restored from it (tried on 2.0.1-beta). Then everything is copied again, from the start.
 
     Raises KeepsChanging, Unreadable, and whatever the archive raises.
     """

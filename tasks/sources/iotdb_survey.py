@@ -103,13 +103,13 @@ def _steady_groups(part: Part) -> list[Group]:
 
 
 def _steady_list(group: Group) -> list[Entry]:
-    for attempt in range(1, TRIES + 1):
+    for _ in range(TRIES):
         try:
             return list_group(group)
         except Vanished:
             if not os.path.lexists(group.path):
                 return []
-            time.sleep(PAUSE * attempt)
+            time.sleep(PAUSE)
     raise KeepsChanging(
         f"{printable(group.path)} on node {group.part.node} changed at each of {TRIES} attempts to list it.",
         cure="Run the task again when fewer databases and regions are created, dropped or moved.",

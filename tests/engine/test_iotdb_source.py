@@ -269,15 +269,18 @@ class Writers:
         ]
 
     def start(self) -> None:
-        """Start, and return when DDL has been flowing for three seconds."""
+        """Start, and return when DDL of every kind has been flowing for a while."""
         self._server.execute("CREATE DATABASE root.hot")
         session = self._server.table_session()
         session.execute_non_query_statement("CREATE DATABASE hot_tables")
         session.close()
         for thread in self._threads:
             thread.start()
-        time.sleep(3)
-        assert {kind for _, kind, _ in self.acknowledged} == {"series", "user", "database", "role", "table"}
+        end = time.monotonic() + 60
+        while len({kind for _, kind, _ in list(self.acknowledged)}) < 5:
+            assert time.monotonic() < end, "the writers do not get their DDL acknowledged"
+            time.sleep(0.1)
+        time.sleep(2)
 
     def stop(self) -> None:
         """End the threads."""

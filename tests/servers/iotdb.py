@@ -1,7 +1,4 @@
-"""A real Apache IoTDB for tests: fetched through Maven, one ConfigNode and one DataNode on the loopback address.
-
-Only 2.0.1-beta is complete in the Maven repository; 105 MB are kept in the user's cache, outside of the repository.
-"""
+"""A real Apache IoTDB for tests: one ConfigNode and one DataNode on the loopback address."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import atexit
 import ctypes
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,12 +13,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-VERSION = "2.0.1-beta"
+from tests.servers.iotdb_jars import Unavailable, distribution
+
 ROOT_PASSWORD = "root"
+ZONE = "UTC"  # of server and sessions: some answers hold times as text, and Django sets TZ for its children
 PROPERTIES = "conf/iotdb-system.properties"
 PORTS = {
     "cn_internal_port": 10710,
@@ -33,16 +31,6 @@ PORTS = {
     "dn_schema_region_consensus_port": 10750,
     "dn_data_region_consensus_port": 10760,
 }
-_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>backupconsole</groupId><artifactId>iotdb-for-tests</artifactId><version>1</version>
-  <packaging>pom</packaging>
-  <dependencies>{}</dependencies>
-</project>
-"""
-_DEPENDENCY = (
-    "<dependency><groupId>org.apache.iotdb</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
-)
 _LOGBACK = """<configuration>
   <appender name="F" class="ch.qos.logback.core.FileAppender">
     <file>${node.log}</file>
@@ -55,38 +43,8 @@ _PACKAGES = ("java.util.concurrent", "java.lang", "java.util", "java.nio", "java
 _PR_SET_PDEATHSIG = 1
 
 
-class Unavailable(Exception):
-    """The server cannot be had on this machine; the text says what lacks."""
-
-
 class StartFailed(Exception):
     """A node died or did not become healthy; the text ends with its log."""
-
-
-def distribution() -> Path:
-    """Return the directory with the server's jars, fetching them once. Raises Unavailable."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    base = cache / "backup-console" / f"iotdb-{VERSION}"
-    lib = base / "lib"
-    if not shutil.which("java"):
-        raise Unavailable("no Java on the PATH (version 17 is known to serve)")
-    if (lib / ".complete").exists():
-        return lib
-    if not shutil.which("mvn"):
-        raise Unavailable("no Maven (mvn) on the PATH")
-    base.mkdir(parents=True, exist_ok=True)
-    wanted = "".join(_DEPENDENCY.format(name, VERSION) for name in ("iotdb-server", "iotdb-confignode"))
-    (base / "pom.xml").write_text(_POM.format(wanted))
-    command = ["mvn", "-q", "-B", "-f", str(base / "pom.xml"), "dependency:copy-dependencies"]
-    command += [f"-DoutputDirectory={lib}", "-DincludeScope=runtime"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    except subprocess.TimeoutExpired as late:
-        raise Unavailable("Maven did not deliver the jars within 10 minutes") from late
-    if done.returncode:
-        raise Unavailable(f"Maven cannot fetch Apache IoTDB {VERSION}: {(done.stdout + done.stderr).strip()[-300:]}")
-    (lib / ".complete").touch()
-    return lib
 
 
 def free_offset() -> int:
@@ -122,7 +80,7 @@ def write_properties(home: Path, offset: int, properties: Mapping[str, str]) -> 
     seed = f"127.0.0.1:{ports['cn_internal_port']}"
     lines: dict[str, object] = {"cluster_name": "defaultCluster", "cn_internal_address": "127.0.0.1"}
     lines |= {"cn_seed_config_node": seed, "dn_seed_config_node": seed}
-    lines |= {"dn_rpc_address": "127.0.0.1", "dn_internal_address": "127.0.0.1"} | ports
+    lines |= {"dn_rpc_address": "127.0.0.1", "dn_internal_address": "127.0.0.1", **ports}
     lines |= {"schema_replication_factor": 1, "data_replication_factor": 1}
     # With the default of 16 MB a data region a small heap soon has no DataRegionGroup to offer.
     lines |= {"wal_buffer_size_in_byte": 1048576, "cn_metric_reporter_list": "", "dn_metric_reporter_list": ""}
@@ -148,7 +106,7 @@ class IoTDB:
 
     @classmethod
     def start(
-        cls, home: Path, offset: int | None = None, properties: Mapping[str, str] | None = None, *, timeout: float = 120
+        cls, home: Path, offset: int | None = None, properties: Mapping[str, str] | None = None, *, timeout: float = 240
     ) -> IoTDB:
         """Start a server in ``home`` and return it when it is healthy.
 
@@ -192,7 +150,7 @@ class IoTDB:
         """Return an open session of the tree model; the caller closes it."""
         from iotdb.Session import Session
 
-        session = Session("127.0.0.1", str(self.rpc_port), user, password, fetch_size=10000)
+        session = Session("127.0.0.1", str(self.rpc_port), user, password, fetch_size=10000, zone_id=ZONE)
         session.open(False)
         return session
 
@@ -200,8 +158,14 @@ class IoTDB:
         """Return an open session of the table model; the caller closes it."""
         from iotdb.table_session import TableSession, TableSessionConfig
 
-        node = f"127.0.0.1:{self.rpc_port}"
-        return TableSession(TableSessionConfig(node_urls=[node], username=user, password=password, fetch_size=10000))
+        config = TableSessionConfig(
+            node_urls=[f"127.0.0.1:{self.rpc_port}"],
+            username=user,
+            password=password,
+            fetch_size=10000,
+            time_zone=ZONE,
+        )
+        return TableSession(config)
 
     def execute(self, *statements: str) -> None:
         """Run statements in the tree model."""
@@ -237,7 +201,13 @@ class IoTDB:
         logs = self.home / "logs"
         defines = dict(defines) | {"logback.configurationFile": logs / "logback.xml", "node.log": logs / f"{node}.log"}
         command = ["java", *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _PACKAGES)]
-        command += ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-Dfile.encoding=UTF-8"]
+        command += [
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xss512k",
+            "-Dfile.encoding=UTF-8",
+            f"-Duser.timezone={ZONE}",
+        ]
         command += [f"-Xmx{memory[0]}", f"-XX:MaxDirectMemorySize={memory[1]}", "-Dsun.jnu.encoding=UTF-8"]
         command += [f"-D{name}={value}" for name, value in defines.items()]
         command += ["-cp", ":".join(sorted(map(str, self._lib.glob("*.jar")))), main, "-s"]
@@ -292,18 +262,23 @@ def rows(session: Any, statement: str) -> list[dict[str, Any]]:
 
 
 def require() -> None:
-    """Skip the test that calls this where the server cannot be had, saying what lacks; with CI=true fail it instead."""
+    """Skip the test that calls this where the server cannot be had, saying what lacks; with CI=true fail it."""
     try:
         distribution()
     except Unavailable as lack:
-        text = f"IoTDB tests do not run: {lack}"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(text)
-        pytest.skip(text)
+        unavailable(lack)
 
 
-@pytest.fixture(scope="session")
-def iotdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IoTDB]:
+def unavailable(lack: Unavailable) -> NoReturn:
+    """End a test for which the server cannot be had: skipped, or failed with CI=true."""
+    text = f"IoTDB tests do not run: {lack}"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
+
+
+@pytest.fixture(scope="session", name="iotdb")
+def iotdb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IoTDB]:
     """A running server without content, shared by all tests of the session; tests add names of their own."""
     require()
     server = IoTDB.start(tmp_path_factory.mktemp("iotdb-home"))

@@ -67,6 +67,7 @@ class Recorder:
     broken: bool = False
     entries: list[tuple[str, Any]] = field(default_factory=list)
     rollbacks: int = 0
+    stopped: BaseException | None = None
 
     @property
     def names(self) -> list[str]:
@@ -77,6 +78,11 @@ class Recorder:
     def contents(self) -> dict[str, Any]:
         """Contents of files by name, targets of links, None for directories."""
         return dict(self.entries)
+
+    def check(self) -> None:
+        """Raise what a test wants raised."""
+        if self.stopped is not None:
+            raise self.stopped
 
     def add_directory(self, name: str, stat: os.stat_result) -> None:
         """Remember a directory."""
