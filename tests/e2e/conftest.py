@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
@@ -67,7 +69,8 @@ class Watch:
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.troubles: list[str] = []
-        self.allowed: list[str] = []
+        # htmx reports a request that a newer one replaced, as it is meant to, like an error.
+        self.allowed: list[str] = ["htmx:sendAbort", "htmx:afterRequest"]
         self._address = address
         context.on("console", self._message)
         context.on("weberror", lambda error: self.troubles.append(f"script: {error.error}"))
@@ -75,7 +78,7 @@ class Watch:
 
     def _message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.troubles.append(f"{message.type}: {message.text}")
+            self.troubles.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self._address, "data:", "blob:")):
@@ -90,8 +93,26 @@ class Watch:
         return [one for one in self.troubles if not any(text in one for text in self.allowed)]
 
 
+@pytest.fixture(scope="package")
+def cookies(live_console: LiveConsole, browser: Browser) -> Callable[[str], list[Any]]:
+    """Return a function that gives the cookies of a person who has logged in; each logs in once."""
+
+    @cache
+    def of(who: str) -> list[Any]:
+        context = browser.new_context(base_url=live_console.address)
+        page = context.new_page()
+        log_in(page, who)
+        found = [cookie for cookie in context.cookies() if cookie["name"] != "zone"]
+        context.close()
+        return found
+
+    return of
+
+
 @pytest.fixture
-def open_page(live_console: LiveConsole, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
+def open_page(
+    live_console: LiveConsole, browser: Browser, cookies: Callable[[str], list[Any]], request: pytest.FixtureRequest
+) -> Iterator[Open]:
     """Return a function that opens a page in a context of its own; the test fails for whatever its watch saw."""
     made: list[tuple[BrowserContext, Watch]] = []
 
@@ -120,16 +141,16 @@ def open_page(live_console: LiveConsole, browser: Browser, request: pytest.Fixtu
         page = context.new_page()
         page.watch = watch  # type: ignore[attr-defined]
         if who:
-            log_in(page, who)
+            context.add_cookies(cookies(who))
+            page.goto("")
         return page
 
     yield make
     troubles = [trouble for _, watch in made for trouble in watch.unexpected()]
     if request.node.stash.get(FAILED, False):
-        ARTEFACTS.mkdir(exist_ok=True)
         for number, (context, _) in enumerate(made):
             for page in context.pages:
-                page.screenshot(path=ARTEFACTS / f"failed-{request.node.name}-{number}.png", full_page=True)
+                picture(page, f"failed-{request.node.name}-{number}")
     for context, _ in made:
         context.close()
     assert not troubles, "\n".join(troubles)
@@ -162,8 +183,11 @@ def page(open_page: Open) -> Page:
     return open_page(who="backup-administrator")
 
 
-@pytest.fixture(scope="session")
-def artefacts() -> Path:
-    """Where screenshots are kept."""
+def picture(page: Page, name: str) -> None:
+    """Keep a picture of the whole page, as if the window were as high as the page: what sticks to it stays in place."""
     ARTEFACTS.mkdir(exist_ok=True)
-    return ARTEFACTS
+    size = page.viewport_size or {"width": WIDE[0], "height": WIDE[1]}
+    height = page.evaluate("Math.max(document.documentElement.scrollHeight, window.innerHeight)")
+    page.set_viewport_size({"width": size["width"], "height": min(height, 6000)})
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+    page.set_viewport_size(size)

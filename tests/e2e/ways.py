@@ -34,10 +34,9 @@ def find(page: Page, name: str) -> None:
 def create_manual(page: Page, name: str, cluster: str = "plant", copies: int = 3) -> None:
     """Create a manual LocalDir task in the browser; ends on the list."""
     page.goto("backups/new/")
-    page.get_by_label("Name", exact=False).first.fill(name)
+    page.locator("#id_name").fill(name)
     page.get_by_label("Backup Object").select_option(label=cluster)
     page.get_by_text("Executed manually").click()
-    page.get_by_label("Path Type").select_option("LocalDir")
     page.get_by_label("Maximum Number of Backup Copies").fill(str(copies))
     page.get_by_role("button", name="OK", exact=True).click()
     page.wait_for_url(re.compile("/backups/$"))
