@@ -120,6 +120,7 @@
     all("[data-unfold]").forEach(function (link) {
       var row = byId(link.dataset.unfold);
       if (!row) return;
+      link.closest("tr").classList.toggle("is-open", !row.hidden);
       link.setAttribute("aria-expanded", String(!row.hidden));
       link.setAttribute("aria-controls", row.id);
       if (!link.classList.contains("unfold")) link.textContent = row.hidden ? "Show log" : "Hide log";
@@ -182,10 +183,10 @@
   document.addEventListener("refresh-now", function () { plan(0.15); });
   /* What was passed over because its menu was open is made good when the menu closes. */
   document.addEventListener("toggle", function (event) {
-    if (event.target.matches && event.target.matches(".row-actions .menu") && !event.target.open && event.target.dataset.stale) {
-      delete event.target.dataset.stale;
-      plan(0.2);
-    }
+    var menu = event.target;
+    if (!menu.matches || !menu.matches("details.menu")) return;
+    if (menu.open) { var list = menu.querySelector(".menu-list"); if (list) list.scrollIntoView({ block: "nearest" }); return; }
+    if (menu.dataset.stale) { delete menu.dataset.stale; plan(0.2); }
   }, true);
 
   /* Never touch a cell that somebody is in, nor one that stays the same: the turning icon would jump. */

@@ -55,23 +55,27 @@ class Log:
     lines: list[LogLine]
     total: int
     warnings: int
+    errors: int
     hidden: int
 
     @property
     def counted(self) -> str:
-        """How many lines and warnings there are, in words."""
-        lines = f"{self.total:,} {'line' if self.total == 1 else 'lines'}"
-        if not self.warnings:
-            return lines
-        return f"{lines}, {self.warnings:,} {'warning or error' if self.warnings == 1 else 'warnings and errors'}"
+        """How many lines there are, and how many of them are warnings and errors, in words."""
+        figures = ((self.total, "line"), (self.warnings, "warning"), (self.errors, "error"))
+        shown = [(number, noun) for number, noun in figures if number or noun == "line"]
+        return ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in shown)
 
 
 def log_of(run: Run, after: int = 0) -> Log:
     """Return the log of a run, or what was written to it after the line ``after``; counts are of the whole log."""
-    found = run.log.aggregate(total=Count("pk"), warnings=Count("pk", filter=~Q(level=LogLine.Level.INFO)))
+    found = run.log.aggregate(
+        total=Count("pk"),
+        warnings=Count("pk", filter=Q(level=LogLine.Level.WARN)),
+        errors=Count("pk", filter=Q(level=LogLine.Level.ERROR)),
+    )
     lines = list(run.log.filter(pk__gt=after).order_by("-pk")[:LOG_LIMIT])[::-1]
     hidden = 0 if after else found["total"] - len(lines)
-    return Log(lines, found["total"], found["warnings"], hidden)
+    return Log(lines, found["total"], found["warnings"], found["errors"], hidden)
 
 
 def facts_of(task: BackupTask) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def row(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the cells of a run, the facts of its task, and the lines of its log after ``after``, for htmx."""
     run = _run(pk)
     context = records.facts_of(run.task) | records.refresh(run.task, _number(request, "newest"))
-    context["whole_run" if run.state != request.GET.get("state") else "moving_run"] = run
+    context |= {"changed_run": run, "whole_run" if run.state != request.GET.get("state") else "moving_run": run}
     if "after" in request.GET:
         context["log"] = records.log_of(run, _number(request, "after"))
     return render(request, "tasks/_history_news.html", context)
