@@ -15,6 +15,7 @@ from backupconsole.processes import children_die_with_us, die_with_parent, kill_
 
 MARK = "BACKUP_CONSOLE_WORKERS"
 STOP_GRACE = 8.0
+IDLE_GRACE = 2.0
 
 
 def mark_value() -> str:
@@ -52,17 +53,23 @@ class WorkerGroup:
     def stop(self, working: Callable[[], set[int]]) -> set[int]:
         """End all its processes and return those that had to be killed.
 
-        ``working`` returns the processes that work on a run; these are told to end it in order. Returns within
-        ``STOP_GRACE`` seconds and a few for killing.
+        ``working`` returns the processes that work on a run; these are told to end it in order, and get
+        ``STOP_GRACE`` seconds for it. A group that works on nothing is killed after ``IDLE_GRACE``: one that is frozen
+        does not end by itself.
         """
-        send(signal.SIGTERM, {self.pid} if self._process.poll() is None else ())
-        deadline = time.monotonic() + STOP_GRACE
+        if self._process.poll() is None:
+            send(signal.SIGTERM, {self.pid})
+        began = busy_at = time.monotonic()
         told: set[int] = set()
-        while (members := self.members()) and time.monotonic() < deadline:
-            if self._process.poll() is None:
-                fresh = (working() & members) - told
-                send(signal.SIGTERM, fresh)
-                told |= fresh
+        while members := self.members():
+            now = time.monotonic()
+            busy = working() & members
+            send(signal.SIGTERM, busy - told)
+            told |= busy
+            busy_at = now if busy else busy_at
+            if now - busy_at > IDLE_GRACE or now - began > STOP_GRACE:
+                break
+            self._process.poll()
             time.sleep(0.2)
         killed = kill_all(self.members)
         self._process.wait()
