@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 VERSION = "2.0.1-beta"
@@ -43,17 +42,24 @@ def distribution() -> Path:
     base.mkdir(parents=True, exist_ok=True)
     wanted = "".join(_DEPENDENCY.format(name, VERSION) for name in ("iotdb-server", "iotdb-confignode"))
     (base / "pom.xml").write_text(_POM.format(wanted))
-    command = ["mvn", "-q", "-B", "-f", str(base / "pom.xml"), "dependency:copy-dependencies"]
     fresh = Path(tempfile.mkdtemp(prefix="fetching-", dir=base))
-    command += [f"-DoutputDirectory={fresh}", "-DincludeScope=runtime"]
+    try:
+        _fetch(base / "pom.xml", fresh)
+        if not (lib / ".complete").exists():  # else somebody was quicker, and may be using it by now
+            shutil.rmtree(lib, ignore_errors=True)
+            fresh.rename(lib)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return lib
+
+
+def _fetch(pom: Path, target: Path) -> None:
+    command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
+    command += [f"-DoutputDirectory={target}", "-DincludeScope=runtime"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     except subprocess.TimeoutExpired as late:
         raise Unavailable("Maven did not deliver the jars within 10 minutes") from late
     if done.returncode:
         raise Unavailable(f"Maven cannot fetch Apache IoTDB {VERSION}: {(done.stdout + done.stderr).strip()[-300:]}")
-    (fresh / ".complete").touch()
-    shutil.rmtree(lib, ignore_errors=True)
-    with suppress(OSError):  # somebody else was quicker
-        fresh.rename(lib)
-    return lib
+    (target / ".complete").touch()
