@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from storage.base import PathType, Store
 from storage.fields import (
     AccountForm,
-    NoStoreYet,
     address_field,
     ip_mode_field,
     password_field,
@@ -49,8 +48,11 @@ class CIFS(PathType):
     secret_fields = ("password",)
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
-        """Raise ``NoStoreYet``."""
-        raise NoStoreYet(self.name)
+        """Log in to the server; ``secrets`` holds ``password``."""
+        # The libraries of SMB take a while to load, and the pages need the form only.
+        from storage.cifs.store import connect_store
+
+        return connect_store(parameters, secrets)
 
 
 PATH_TYPE = CIFS()

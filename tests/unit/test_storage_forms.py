@@ -196,7 +196,7 @@ def test_only_what_can_run_is_on_offer() -> None:
     assert get_path_type("LocalDir").available
 
 
-@pytest.mark.parametrize("name", ["RemoteHDFS", "CIFS"])
+@pytest.mark.parametrize("name", ["RemoteHDFS"])
 def test_a_path_type_without_a_store_says_so(name: str) -> None:
     path_type = get_path_type(name)
     assert not path_type.available
