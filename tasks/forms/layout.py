@@ -11,6 +11,7 @@ from django import forms
 from django.template.loader import render_to_string
 
 from storage.base import DestinationForm
+from tasks import sources
 from tasks.forms.editor import TaskEditor
 
 
@@ -72,7 +73,8 @@ def _destination(editor: TaskEditor) -> Section:
     fields = [HTML('<div id="destination-place" aria-live="polite">{% include "tasks/_destination.html" %}</div>')]
     if editor.task is None:
         fields.insert(0, Field("path_type", template="tasks/form_path_type.html"))
-    return Section("Destination of IoTDB", "destination-section", *fields)
+    source = sources.get(editor.task.data_source) if editor.task else sources.all()[0]
+    return Section(f"Destination of {source.label}", "destination-section", *fields)
 
 
 def _helper(*parts: Any) -> FormHelper:
