@@ -224,8 +224,7 @@ class LocalDir(PathType):
 
     name = "LocalDir"
     note = (
-        "Backup files are stored on the local disk of the active management node, in "
-        "Data storage path/LocalBackup/. The standby management node automatically synchronizes them."
+        "Backup files are stored on the local disk of the active management node, in Data storage path/LocalBackup/."
     )
     form_class = LocalDirForm
     available = True
