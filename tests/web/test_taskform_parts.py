@@ -94,7 +94,8 @@ def test_the_services_follow_the_cluster(client: Client) -> None:
     other = Cluster.objects.create(name="other")
     for name in ("IoTDB", "IoTDB-1"):
         Service.objects.create(cluster=other, name=name)
-    page = client.get("/backups/new/services/", {"cluster": other.pk, "path_type": "LocalDir"}).content.decode()
+    query: dict[str, Any] = {"cluster": other.pk, "path_type": "LocalDir"}
+    page = client.get("/backups/new/services/", query).content.decode()
     assert "All 2 services: IoTDB, IoTDB-1" in page
     assert "0 nodes. Add a node to IoTDB, IoTDB-1 under Clusters" in page
     assert "id_ip_mode" not in page
