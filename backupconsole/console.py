@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Self
+from typing import IO, Self
 
 from django.conf import settings
 from django.core.management import call_command
@@ -49,6 +50,29 @@ def ends_on_signal() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def take_lock() -> IO[str]:
+    """Return the file that says that a console works on ``DATA_DIR``; it is given back when the file is closed.
+
+    Raises ``CannotStart`` while another process holds it, however that one was started; one that died holds nothing.
+    """
+    path = settings.DATA_DIR / "console.lock"
+    file = open(path, "a+", encoding="ascii")  # noqa: SIM115 - held open for as long as the console runs
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        owner = file.read().strip()
+        file.close()
+        raise CannotStart(
+            f"A console runs on {settings.DATA_DIR} already, as process {owner or 'unknown'}. "
+            "End that one first, or choose another directory with DATA_DIR."
+        ) from error
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
 
 
 def prepare_database() -> None:

@@ -45,14 +45,15 @@ def sample_home() -> Path:
 
 
 def register_sample() -> Cluster:
-    """Return the sample cluster; service and node are made where they are missing."""
+    """Return the sample cluster; home, service and node are made where they are missing."""
+    home = sample_home()
     cluster = Cluster.objects.filter(name=CLUSTER).first()
     if cluster is None:
         note = "The sample that comes with the console"
         cluster = services.save_cluster(CONSOLE, Cluster(name=CLUSTER, note=note))
     if not Node.objects.filter(service__cluster=cluster).exists():
         service = cluster.services.earliest("pk")
-        services.save_node(CONSOLE, Node(service=service, name="node1", home=str(sample_home()), rpc_host="127.0.0.1"))
+        services.save_node(CONSOLE, Node(service=service, name="node1", home=str(home), rpc_host="127.0.0.1"))
     return cluster
 
 

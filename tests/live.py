@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 _ADDRESS = re.compile(r"Backup Console: (http://\S+)")
 START_SECONDS = 90.0
@@ -36,6 +38,8 @@ class LiveConsole:
             "FREE_SPACE_FLOOR_MB": "0",
             "LOG_LEVEL": "INFO",
             "HOST_NAME": "mgmt-1",
+            # Without it setproctitle writes over the environment, by which left_over() knows the processes.
+            "SPT_NOENV": "1",
             **(settings or {}),
         }
         self.environment.pop("ADMIN_PASSWORD", None)
@@ -79,6 +83,28 @@ class LiveConsole:
                 raise AssertionError(f"The console did not start:\n{self.log[-4000:]}")
             time.sleep(0.1)
         self.address = found.group(1)
+
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        assert self._process is not None
+        return self._process.pid
+
+    def left_over(self) -> list[psutil.Process]:
+        """Return every process of this machine that works on this console's data."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("DATA_DIR") == str(self.data) and process.pid != os.getpid()
+        except psutil.Error:
+            return False
+
+    def kill(self) -> None:
+        """End whatever is left, in its own way or not."""
+        self.stop()
+        for process in self.left_over():
+            process.kill()
 
     def stop(self) -> int:
         """End the console as its administrator would."""

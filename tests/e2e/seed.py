@@ -82,11 +82,23 @@ def _history() -> None:
     for age in range(21, 0, -1):
         state = {15: "failed", 9: "postponed", 4: "stopped", 2: "warnings"}.get(age, "successful")
         _run(nightly, state, now - timedelta(days=age, hours=2))
+    _remove_old_sets(nightly.pk, now)
     failing = BackupTask.objects.create(name="plant-failing", **common, **daily)
     _run(failing, "failed", now - timedelta(hours=5))
     BackupTask.objects.create(name="plant-unused", mode="manual", **common)
     paused = BackupTask.objects.create(name="plant-suspended", **common, **daily | {"next_run_at": None})
     BackupTask.objects.filter(pk=paused.pk).update(suspended=True)
+
+
+def _remove_old_sets(task_id: int, now: datetime) -> None:
+    """Leave as many sets as the task keeps, as retention would have done."""
+    from tasks.engine.record import count_sets, kept_sets
+    from tasks.models import BackupFile, Run
+
+    old = [run.pk for run in kept_sets(task_id)[7:]]
+    Run.objects.filter(pk__in=old).update(set_removed_at=now)
+    BackupFile.objects.filter(run__in=old).update(removed_at=now)
+    count_sets(task_id)
 
 
 REASONS = {

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from backupconsole import demo, people
-from backupconsole.console import CannotStart, Console, Ended, ends_on_signal, listen, prepare
+from backupconsole.console import CannotStart, Console, Ended, ends_on_signal, listen, prepare, take_lock
 from backupconsole.demo import DemoFailed
 from backupconsole.env import env_str
 from backupconsole.proof import NotProven, Proof, prove
@@ -33,7 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Carry out the command."""
         try:
-            with ends_on_signal():
+            with ends_on_signal(), take_lock():
                 self._run(once=options["once"])
         except Ended:
             self._say("")

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from backupconsole import people
-from backupconsole.console import CannotStart, Console, Ended, ends_on_signal, listen, prepare
+from backupconsole.console import CannotStart, Console, Ended, ends_on_signal, listen, prepare, take_lock
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Carry out the command."""
         try:
-            with ends_on_signal():
+            with ends_on_signal(), take_lock():
                 self._run()
         except Ended:
             self.stdout.write("The console has ended.")
