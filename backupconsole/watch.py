@@ -20,6 +20,8 @@ from tasks.models import Pulse
 log = logging.getLogger(__name__)
 # The first tick comes after Python and Django have started, on a machine that may be busy.
 START_SECONDS = 30.0
+# Asked for this often even where nothing is to be done, so that a frozen group is known before a run is due.
+PROBE_SECONDS = 20.0
 ASK_AGAIN_SECONDS = 2.0
 ASK_AGAIN_AT_MOST = 60.0
 
@@ -33,6 +35,7 @@ class Watch:
         self._last_tick = Pulse.last("tick")
         self._ticked_at = group.began
         self._started = False
+        self._doubtful = False
         self._gap = ASK_AGAIN_SECONDS
         self._ask(timezone.now())
 
@@ -46,9 +49,12 @@ class Watch:
             return ended
         now = timezone.now()
         self._note_tick()
-        vanished = self._note_vanished(now)
+        self._note_vanished(now)
         if self._asked is None and self._since_asked() >= self._gap:
-            if vanished or dispatch.wants_tick(now):
+            if self._doubtful or self._since_tick() >= PROBE_SECONDS:
+                self._doubtful = False
+                self._ask(now)
+            elif dispatch.wants_tick(now):
                 self._ask(now)
                 # What one tick did not settle, the next one will hardly settle at once.
                 self._gap = min(ASK_AGAIN_AT_MOST, self._gap * 2)
@@ -64,6 +70,9 @@ class Watch:
     def _since_asked(self) -> float:
         return time.monotonic() - self._asked_at
 
+    def _since_tick(self) -> float:
+        return time.monotonic() - self._ticked_at
+
     def _note_tick(self) -> None:
         tick = Pulse.last("tick")
         if tick == self._last_tick:
@@ -72,13 +81,14 @@ class Watch:
         if self._asked and tick and tick >= self._asked:
             self._asked = None
 
-    def _note_vanished(self, now: datetime) -> bool:
-        """Tell whether processes are gone since the last look; what they worked on is given up at once."""
+    def _note_vanished(self, now: datetime) -> None:
+        """Note whether processes are gone since the last look; what they worked on is given up at once."""
         members = self._group.members()
         vanished, self._members = self._members - members, members
         if vanished and dispatch.declare_lost(vanished, now):
             log.warning("a worker vanished in the middle of a run")
-        return bool(vanished)
+        # It may have taken the lock of the queue with it: only a tick shows that the others still work.
+        self._doubtful = self._doubtful or bool(vanished)
 
     def _silence(self) -> str:
         patience = float(settings.STALL_SECONDS)
@@ -89,7 +99,7 @@ class Watch:
             patience *= 2
         if self._asked and self._since_asked() > patience:
             return f"a tick that was asked for did not come for {patience:.0f} s"
-        silent = time.monotonic() - self._ticked_at
+        silent = self._since_tick()
         if silent > max(settings.TICK_SILENCE_SECONDS, patience):
             return f"there was no tick for {silent:.0f} s"
         return ""

@@ -5,6 +5,7 @@ Times are short here: a lease of 5 s, and 4 s until workers that do nothing are 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -101,7 +102,12 @@ class Workers:
 
     def of(self, title: str) -> list[psutil.Process]:
         """Return those whose title, as django-q sets it, holds ``title``."""
-        return [process for process in self.processes() if title in " ".join(process.cmdline())]
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                if title in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def busy(self) -> int:
         """Return the process that works on a run."""

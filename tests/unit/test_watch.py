@@ -97,10 +97,11 @@ def test_a_vanished_process_makes_it_ask_and_silence_then_replaces(
 ) -> None:
     watch = Watch(group)  # type: ignore[arg-type]
     ticked(watch)
-    clock.now += 30
+    clock.now += 10
+    assert watch.look() == ""
     group.pids.remove(12)
     assert watch.look() == ""
-    assert asked == [1000.0, 1030.0]
+    assert asked == [1000.0, 1010.0]
     clock.now += 16
     assert watch.look() == "a tick that was asked for did not come for 15 s"
 
@@ -129,6 +130,17 @@ def test_a_group_that_works_on_a_run_gets_twice_the_time(
     assert watch.look() == ""
     clock.now += 2
     assert "did not come for 30 s" in watch.look()
+
+
+def test_a_frozen_group_is_known_although_nothing_happens(group: Group, clock: Clock, asked: list[float]) -> None:
+    watch = Watch(group)  # type: ignore[arg-type]
+    ticked(watch)
+    reason = ""
+    while not reason:
+        clock.now += 1
+        reason = watch.look()
+    assert asked == [1000.0, 1020.0]
+    assert clock.now == 1036
 
 
 def test_no_tick_for_long_replaces(group: Group, clock: Clock, asked: list[float]) -> None:
@@ -175,3 +187,16 @@ def test_the_run_of_a_vanished_worker_is_given_up_at_once(
     watch.look()
     assert len(asked) == 2
     assert Run.objects.get(pk=run.pk).lease_until <= timezone.now()
+
+
+def test_a_process_that_vanished_right_after_a_tick_is_not_forgotten(
+    group: Group, clock: Clock, asked: list[float]
+) -> None:
+    watch = Watch(group)  # type: ignore[arg-type]
+    watch.look()
+    group.pids.remove(12)
+    ticked(watch)
+    assert asked == [1000.0]
+    clock.now += 2
+    watch.look()
+    assert asked == [1000.0, 1002.0]
