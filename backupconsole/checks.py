@@ -19,7 +19,7 @@ Apps = Sequence[AppConfig] | None
 @register("queue")
 def queue_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """The queue must not deliver a run again while the first delivery may still be worked on."""
-    queue: dict[str, int] = settings.Q_CLUSTER
+    queue: dict[str, Any] = settings.Q_CLUSTER
     found: list[CheckMessage] = []
     if queue["retry"] <= queue["timeout"]:
         found.append(

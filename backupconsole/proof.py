@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from storage.errors import ConsoleError
 from tasks.engine.archive import verify_archive
@@ -67,15 +68,15 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _beside(path: Path) -> dict[str, object]:
+def _beside(path: Path) -> dict[str, Any]:
     """Return what the manifest beside an archive says of the archive."""
     return dict(_manifest(path)["archive"])
 
 
-def _manifest(path: Path) -> dict[str, dict[str, object]]:
+def _manifest(path: Path) -> dict[str, Any]:
     beside = path.with_name(manifest_name(path.name))
     try:
-        content: dict[str, dict[str, object]] = json.loads(beside.read_bytes())
+        content: dict[str, Any] = json.loads(beside.read_bytes())
     except (OSError, ValueError) as error:
         raise NotProven(f"The manifest {beside} cannot be read: {error}.") from error
     return content
@@ -95,5 +96,4 @@ def _listed_by_tar(path: Path) -> tuple[str, ...]:
 
 
 def _listed_by_manifest(path: Path) -> tuple[str, ...]:
-    members = _manifest(path)["members"]
-    return tuple(str(member["name"]) for member in members if isinstance(member, dict))
+    return tuple(member["name"] for member in _manifest(path)["members"])
