@@ -52,12 +52,12 @@ class ListState:
         sort = query.get("sort", DEFAULT_SORT)
         return cls(
             q=query.get("q", "").replace("\0", "").strip()[:100],
-            cluster=_number(query.get("cluster", "")),
+            cluster=number_in(query.get("cluster", "")),
             mode=_one_of(query.get("mode", ""), Mode.values),
             path=_one_of(query.get("path", ""), [path_type.name for path_type in all_path_types()]),
             status=_one_of(query.get("status", ""), STATUSES),
             sort=sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT,
-            page=_number(query.get("page", "")) or 1,
+            page=min(number_in(query.get("page", "")) or 1, 10**6),
         )
 
     def query(self, **changes: Any) -> str:
@@ -95,9 +95,9 @@ class ListState:
         return self.query(sort=f"-{column}" if self.sort == column else column)
 
 
-def _number(text: str) -> int | None:
-    """Return a number that a database column can hold, or None."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+def number_in(text: str) -> int | None:
+    """Return the number that ``text`` is, as far as a key of the database can be that large; else None."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _one_of(text: str, allowed: Any) -> str:

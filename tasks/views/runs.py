@@ -12,6 +12,7 @@ from tasks import history as records
 from tasks import permissions
 from tasks.models import BackupTask, Run
 from tasks.rows import place_of
+from tasks.selectors import number_in
 from tasks.views.common import by_htmx, needs
 
 
@@ -26,8 +27,7 @@ def _run(pk: int) -> Run:
 
 
 def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return number_in(request.GET.get(name, "")) or 0
 
 
 @require_GET

@@ -16,7 +16,7 @@ from tasks import listing, permissions, services
 from tasks.audit import Actor, actor_of
 from tasks.models import BackupFile, BackupTask, Cluster
 from tasks.rows import Row, place_of
-from tasks.selectors import PAGE_SIZE, ListState
+from tasks.selectors import PAGE_SIZE, ListState, number_in
 from tasks.states import Mode, RunState
 from tasks.views.common import back_to, by_htmx, needs, tell_refusal, wanted_next
 
@@ -52,8 +52,9 @@ def task_list(request: HttpRequest) -> HttpResponse:
 @needs(permissions.VIEW)
 def task_cells(request: HttpRequest) -> HttpResponse:
     """Send the cells of the rows named by ``ids`` for htmx to put into their places."""
-    ids = [int(part) for part in request.GET.get("ids", "").split(",") if part.isascii() and part.isdigit()]
-    context = listing.cells(ListState.of(request.GET), [pk for pk in ids if pk < 2**63][:PAGE_SIZE])
+    numbers = [number_in(part) for part in request.GET.get("ids", "").split(",")]
+    ids = [pk for pk in numbers if pk is not None][:PAGE_SIZE]
+    context = listing.cells(ListState.of(request.GET), ids)
     return render(request, "tasks/_cells.html", context)
 
 
@@ -80,7 +81,7 @@ def back_up_now(request: HttpRequest, pk: int) -> HttpResponse:
         run = services.back_up_now(actor, task, timezone.now())
         run.refresh_from_db()
         begun = run.state == RunState.RUNNING
-        return f"{task.name} {'was started' if begun else 'is waiting'}. Its progress is shown in the list."
+        return f"{task.name} {'was started' if begun else 'is waiting'}. Its progress is shown on this page."
 
     return _verb(request, pk, verb)
 
