@@ -17,7 +17,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="which to run; all where none is named")
     parser.add_argument("--quick", action="store_true", help="small corpora, about half a minute")
     parser.add_argument("--rounds", type=int, help="how often each command is run")
-    parser.add_argument("--dir", type=Path, help="where corpora and archives go (default: a temporary directory)")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        help="where corpora and archives go (default: temporary; tmpfs leaves the disk out)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
     options = parser.parse_args(arguments)

@@ -19,7 +19,7 @@ from . import corpora
 from .corpora import MIB, Corpus
 from .measure import Command, Sample, interleave, median, paired, quoted
 from .registry import Options, Outcome
-from .report import Target, corpus_table, data_of, targets_table
+from .report import Target, busy_note, corpus_table, data_of, targets_table
 
 OURS = "console"
 TAR_GZIP, PIGZ, PIGZ_SHA = "tar czf", "tar | pigz -1", "tar | pigz -1 | sha256sum"
@@ -81,20 +81,29 @@ def targets(corpus: str, samples: dict[str, list[Sample]], files: int, *, quick:
     """
     ours = samples[OURS]
     if quick:
-        ours = [replace(sample, wall=float(sample.own["seconds"])) for sample in ours]
+        ours = [replace(sample, wall=float(sample.own["seconds"]), cpu=float(sample.own["cpu"])) for sample in ours]
 
     def against(peer: str) -> float | None:
         return paired(samples[peer], ours, lambda sample: sample.wall) if peer in samples else None
 
+    def factor(wanted: float, peer: str) -> Target:
+        ratio = against(peer)
+        cpu = "" if ratio is None else f"{ratio:.2f} x (CPU seconds {_cpu(samples[peer], ours):.2f} x)"
+        return Target(f"{wanted:g} x {peer}", ratio, wanted, said=cpu)
+
     rate = files / median(ours, lambda sample: sample.wall)
     peak = max(sample.peak_kib for sample in ours) / 1024
     found = {
-        "log": [Target(f"2.0 x {PIGZ}", against(PIGZ), 2.0), Target(f"10 x {TAR_GZIP}", against(TAR_GZIP), 10.0)],
-        "random": [Target(f"3.5 x {PIGZ}", against(PIGZ), 3.5)],
+        "log": [factor(2.0, PIGZ), factor(10.0, TAR_GZIP)],
+        "random": [factor(3.5, PIGZ)],
         "small": [_either(rate, against(PIGZ))],
     }[corpus]
     found.append(Target(f"under {MEMORY_LIMIT} MiB of memory", peak, MEMORY_LIMIT, at_most=True, unit=" MiB"))
     return [target for target in found if target.reached_figure is not None]
+
+
+def _cpu(peer: list[Sample], ours: list[Sample]) -> float:
+    return paired(peer, ours, lambda sample: sample.cpu)
 
 
 def _either(rate: float, ratio: float | None) -> Target:
@@ -112,9 +121,10 @@ def _measure(directory: Path, options: Options) -> Outcome:
         compared = commands(corpus, result)
         present = [command for command in compared if command.missing() is None]
         os.sync()
+        load = os.getloadavg()[0]
         samples = interleave(present, rounds, result, ROOT, prove(result, corpus))
         judged = targets(corpus.name, samples, corpus.files, quick=options.quick)
-        options.say(corpus_table(corpus, samples, rounds, OURS))
+        options.say(corpus_table(corpus, samples, rounds, OURS) + busy_note(load))
         for command in compared:
             if command not in present:
                 options.say(f"  left out: {command.name} ({command.missing()} is not installed)")

@@ -49,6 +49,13 @@ def corpus_table(corpus: Corpus, samples: dict[str, list[Sample]], rounds: int, 
     return "\n".join(lines)
 
 
+def busy_note(load: float) -> str:
+    """Return a warning where others used the machine before the measurement began, or nothing."""
+    if load < 1.5:
+        return ""
+    return f"\n  (others use this machine, load {load:.1f}: trust the ratios of CPU seconds, not those of wall time)"
+
+
 def targets_table(targets: list[Target], quick: bool) -> str:
     """Return a line for each target, and a word on what a quick run is worth."""
     lines = [f"  {'reached' if target.reached else 'MISSED ':8s} {target.wanted}: {target}" for target in targets]
