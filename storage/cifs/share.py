@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import struct
 import threading
 import uuid
@@ -13,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBAuthenticationError, SMBException, SMBResponseException
 from smbprotocol.file_info import (
     FileDispositionInformation,
@@ -38,6 +36,7 @@ from smbprotocol.tree import TreeConnect
 
 from storage.base import Space
 from storage.cifs import words
+from storage.cifs.transport import OwnConnection
 from storage.cifs.words import Lost, Place
 from storage.errors import StoreError
 from storage.watchdog import Watchdog
@@ -81,7 +80,8 @@ class Share:
         self._lock = threading.RLock()
         self.watchdog = Watchdog(self.cut)
         # A connection of our own: the library's pool would hand out one that was opened with an older password.
-        self._connection = Connection(uuid.uuid4(), place.host, place.port, require_signing=True)
+        self._connection = OwnConnection(uuid.uuid4(), place.host, place.port, require_signing=True)
+        self._connection.silence = self.SILENCE
         try:
             self._open()
             self._session = self._log_in(password)
@@ -207,16 +207,13 @@ class Share:
         """End the connection at once and wake whoever waits on it; may be called again and from any thread."""
         self.watchdog.close()
         transport = self._connection.transport
-        # The library closes under a lock that a blocked send holds; only the bare socket can be reached by then.
-        bare: socket.socket | None = getattr(transport, "_sock", None)
-        if bare is not None:
-            with suppress(OSError):
-                bare.shutdown(socket.SHUT_RDWR)
-        for request in list(self._connection.outstanding_requests.values()):
-            request.response_event.set()
         if transport is not None:
+            transport.cut()
             with suppress(*FAULTS):
                 transport.close()
+        # Only now: whoever wakes looks whether the connection is closed, and takes an open one for an answer.
+        for request in list(self._connection.outstanding_requests.values()):
+            request.response_event.set()
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -236,16 +233,10 @@ class Share:
                 self._connection.connect(timeout=self.CONNECT)
         except Exception as error:
             # The library's thread passes on whatever a server of another protocol made it stumble over.
-            cause = error.__cause__
             transport = self._connection.transport
-            if isinstance(cause, OSError) and not (transport and getattr(transport, "_sock", None)):
-                raise words.of_opening(cause, self.place, self.CONNECT) from error
+            if isinstance(error.__cause__, OSError) and not (transport and transport.connected):
+                raise words.of_opening(error.__cause__, self.place, self.CONNECT) from error
             raise words.no_cifs(self.place, self.CONNECT) from error
-        bare: socket.socket = self._connection.transport._sock
-        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bare.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.SILENCE * 1000))
 
     def _log_in(self, password: str) -> Session:
         """Log in; with NTLM, as addresses, not names, are given and Kerberos would look for a realm in vain."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -34,9 +35,16 @@ WRONG = "wrong-7fa3"
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is never answered: no server has to be quick for it."""
     monkeypatch.setattr(Share, "CONNECT", 1.0)
-    monkeypatch.setattr(Share, "SILENCE", 1.0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a server that answers at first, on a machine that may be busy."""
+    monkeypatch.setattr(Share, "CONNECT", 4.0)
+    monkeypatch.setattr(Share, "SILENCE", 1.5)
     monkeypatch.setattr(Share, "FAREWELL", 1.0)
 
 
@@ -69,6 +77,11 @@ def refused(kind: type[StoreError], act: Callable[[], object]) -> ConsoleError:
     for word in (PASSWORD, WRONG, "STATUS_", "NtStatus", "Errno", "Exception", "spnego"):
         assert word not in str(error)
     return error
+
+
+def peak_memory() -> int:
+    """Return the most memory this process ever had, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @pytest.mark.parametrize("user", ["", "nobody-of-that-name", "DOMAIN\\somebody"])
@@ -170,18 +183,20 @@ def test_nothing_listens(samba: Samba) -> None:
 
 
 @pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-x\r\n", b"\0\0\0\x04\xffSMB" + bytes(64), bytes(4096)])
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 def test_a_port_that_is_not_cifs(samba: Samba, greeting: bytes) -> None:
     listener = Listener(greeting)
     begun = time.monotonic()
+    before = peak_memory()
     error = refused(Unreachable, lambda: connect(samba, port=listener.port))
+    assert peak_memory() - before < 30_000, "a greeting is not taken for the length of a message"
     assert "not as a CIFS server" in error.message
     assert error.field == "port"
     assert time.monotonic() - begun < 5
     listener.close()
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 def test_an_address_that_does_not_answer(samba: Samba, monkeypatch: pytest.MonkeyPatch) -> None:
     def blackhole(*_: object, **__: object) -> None:
         raise TimeoutError("timed out")
@@ -206,13 +221,13 @@ def test_a_server_that_freezes_in_a_write(samba: Samba, frozen: Callable[[], Non
             upload.write(bytes(1 << 20))
 
     error = refused(Unreachable, flood)
-    assert "stopped answering for 1 s after" in error.message
+    assert "stopped answering for 1.5 s after" in error.message
     assert error.retryable
     refused(Unreachable, lambda: upload.seal(1))
     refused(Unreachable, store.free_space)
     upload.abort()
     store.close()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 12
 
 
 @pytest.mark.usefixtures("impatient")
@@ -231,7 +246,7 @@ def test_a_server_that_freezes_in_a_read_at_the_login_and_at_the_end(samba: Samb
     refused(Unreachable, lambda: connect(samba))
     store.close()
     idle.close()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 12
 
 
 def test_a_connection_that_is_cut_in_a_write(samba: Samba) -> None:

@@ -35,9 +35,16 @@ WRONG = "wrong-7fa3"
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is never answered: no server has to be quick for it."""
     monkeypatch.setattr(Link, "CONNECT", 1.0)
-    monkeypatch.setattr(Link, "SILENCE", 1.0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a server that answers at first, on a machine that may be busy."""
+    monkeypatch.setattr(Link, "CONNECT", 4.0)
+    monkeypatch.setattr(Link, "SILENCE", 1.5)
 
 
 @pytest.fixture
@@ -187,7 +194,7 @@ def test_nothing_listens(openssh: OpenSSH) -> None:
 @pytest.mark.parametrize(
     "greeting", [b"", b"220 ftp\r\n", b"SSH-2.0-x\r\n", b"\xff" * 900 + b"\r\n", b"HTTP/1.1 400 Bad\r\n\r\n"]
 )
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 def test_a_port_that_is_not_ssh(openssh: OpenSSH, greeting: bytes) -> None:
     listener = Listener(greeting)
     begun = time.monotonic()
@@ -199,7 +206,7 @@ def test_a_port_that_is_not_ssh(openssh: OpenSSH, greeting: bytes) -> None:
     listener.close()
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 def test_an_address_that_does_not_answer(openssh: OpenSSH, monkeypatch: pytest.MonkeyPatch) -> None:
     def blackhole(*_: object, **__: object) -> None:
         raise TimeoutError("timed out")
@@ -254,13 +261,13 @@ def test_a_server_that_freezes_in_a_write(openssh: OpenSSH, frozen: Callable[[],
             upload.write(bytes(1 << 20))
 
     error = refused(Unreachable, flood)
-    assert "stopped answering for 1 s after" in error.message
+    assert "stopped answering for 1.5 s after" in error.message
     assert error.retryable
     refused(Unreachable, lambda: upload.seal(1))
     refused(Unreachable, store.free_space)
     upload.abort()
     store.close()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 12
 
 
 @pytest.mark.usefixtures("impatient")
@@ -277,7 +284,7 @@ def test_a_server_that_freezes_in_a_read_and_at_the_login(openssh: OpenSSH, froz
         refused(Unreachable, reader.read)
         reader.close()
         refused(Unreachable, lambda: connect(openssh))
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 12
 
 
 def test_a_connection_that_is_cut_in_a_write(openssh: OpenSSH) -> None:
