@@ -214,6 +214,7 @@
   document.addEventListener("htmx:oobAfterSwap", function (event) {
     var target = event.detail.target;
     if (target && target.tagName === "OL") scrollDown(target);
+    if (target && target.id === "notices-new") reveal(target.querySelector(".notice"));
     syncUnfolds();
     startToasts();
   });
@@ -237,8 +238,13 @@
     body.className = "body";
     body.textContent = words;
     note.appendChild(body);
+    all(".notice-client", place).forEach(function (old) { old.remove(); });
+    note.classList.add("notice-client");
     place.prepend(note);
+    reveal(note);
   }
+  /* A notice stands at the top of the page; whoever is far below it would not see it come. */
+  function reveal(note) { if (note) note.scrollIntoView({ block: "nearest" }); }
 
   document.addEventListener("DOMContentLoaded", function () {
     var first = document.querySelector("[data-focus-first]");

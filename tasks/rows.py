@@ -108,9 +108,11 @@ class Row:
     def result(self) -> str:
         """Duration and size of the last run that ended: ``1 min 12 s, 1.81 GB``."""
         task = self.task
-        if self.state == RunState.POSTPONED or task.last_started_at is None or task.last_ended_at is None:
+        # The task's own copy of the start falls back to when the run was queued, so the run itself is asked.
+        run = self.run
+        if self.state == RunState.POSTPONED or run is None or run.started_at is None or run.ended_at is None:
             return "Nothing was run"
-        took = format_duration(task.last_ended_at - task.last_started_at)
+        took = format_duration(run.ended_at - run.started_at)
         return f"{took}, {format_size(task.last_bytes) if task.last_bytes is not None else 'no file'}"
 
     @property

@@ -64,6 +64,7 @@ def test_a_filter_without_a_hit_says_so_and_offers_to_clear_it(admin: Client, ta
     text = page(admin, "?q=nothing-like-this")
     assert "No task matches the filter" in text
     assert "1 task is hidden by it." in text
+    assert "1 task matches the filter." in page(admin, f"?q={task.name}")
     assert "Clear filter" in text
 
 
@@ -343,12 +344,12 @@ def test_htmx_gets_the_message_and_the_order_to_refresh(admin: Client, task: Bac
     assert 'id="toasts" hx-swap-oob="beforeend"' in text
     assert f"{task.name} is waiting." in text
     refused = admin.post(reverse("task-run", args=[task.pk]), headers={"HX-Request": "true"}).content.decode()
-    assert 'id="notices-new" hx-swap-oob="beforeend"' in refused
+    assert 'id="notices-new" hx-swap-oob="innerHTML"' in refused
     assert "is already waiting." in refused
 
 
 def test_stop_of_a_waiting_and_of_a_running_run(admin: Client, make_task: MakeTask, make_run: MakeRun) -> None:
-    waiting, running, idle = make_task(), make_task(), make_task()
+    waiting, running, idle = make_task("waits"), make_task(), make_task()
     make_run(waiting, RunState.WAITING)
     run = make_run(running, RunState.RUNNING, timezone.now())
 
@@ -356,6 +357,7 @@ def test_stop_of_a_waiting_and_of_a_running_run(admin: Client, make_task: MakeTa
         return admin.post(reverse("task-stop", args=[task.pk]), follow=True).content.decode()
 
     assert f"{waiting.name} was stopped." in stop(waiting)
+    assert "Nothing was run" in page(admin, "?q=waits")
     assert f"Stop was requested for {running.name}." in stop(running)
     run.refresh_from_db()
     assert run.stop_requested_by == "backup-administrator"
