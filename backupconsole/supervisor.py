@@ -68,8 +68,8 @@ class Supervisor:
             if reason:
                 log.warning("the workers are started again: %s", reason)
         finally:
-            killed = group.stop(self._working)
-            self._asking(lambda: dispatch.declare_lost(killed, timezone.now()))
+            gone = group.stop(self._working)
+            self._asking(lambda: dispatch.declare_lost(gone, timezone.now()))
         if not self._end.is_set():
             lasted = group.age > HEALTHY_SECONDS
             self._pause = 0.5 if lasted else min(LONGEST_PAUSE, max(0.5, self._pause * 2))

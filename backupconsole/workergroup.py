@@ -33,6 +33,7 @@ class WorkerGroup:
         self._process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL)
         self.pid = self._process.pid
         self.began = time.monotonic()
+        self._seen = {self.pid}
 
     @property
     def age(self) -> float:
@@ -41,7 +42,9 @@ class WorkerGroup:
 
     def members(self) -> set[int]:
         """Return its living processes."""
-        return members_of_session(self.pid)
+        living = members_of_session(self.pid)
+        self._seen |= living
+        return living
 
     def ended(self) -> str:
         """Return how the parent ended, in words, or nothing while it lives."""
@@ -51,7 +54,7 @@ class WorkerGroup:
         return f"its parent was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with {status}"
 
     def stop(self, working: Callable[[], set[int]]) -> set[int]:
-        """End all its processes and return those that had to be killed.
+        """End all its processes and return all that it ever had.
 
         ``working`` returns the processes that work on a run; these are told to end it in order, and get
         ``STOP_GRACE`` seconds for it. A group that works on nothing is killed after ``IDLE_GRACE``: one that is frozen
@@ -71,9 +74,9 @@ class WorkerGroup:
                 break
             self._process.poll()
             time.sleep(0.2)
-        killed = kill_all(self.members)
+        kill_all(self.members)
         self._process.wait()
-        return killed
+        return self._seen
 
 
 def serve(parent: int) -> int:
