@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from storage.base import PathType, Store
 from storage.fields import (
-    NoStoreYet,
     ServerForm,
     address_field,
     ip_mode_field,
@@ -72,8 +71,11 @@ class RemoteHDFS(PathType):
         return f"{parameters.get('name_service', '')}{parameters.get('target_path', '')}"
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
-        """Raise ``NoStoreYet``."""
-        raise NoStoreYet(self.name)
+        """Open the directory through the NameNode that is active now, by RPC unless ``transport`` says otherwise."""
+        from storage.remotehdfs.store import HDFSStore
+        from storage.remotehdfs.target import Target
+
+        return HDFSStore(Target.of(parameters))
 
 
 PATH_TYPE = RemoteHDFS()
