@@ -35,6 +35,14 @@ def chromium() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the directory of collected files, which is empty here: WhiteNoise warns for every request without it."""
+    from django.conf import settings
+
+    if settings.configured:
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out a browser test where there is no browser; with CI=true that is a failure."""
     if item.get_closest_marker("browser") and chromium() is None:
