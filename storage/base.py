@@ -151,6 +151,8 @@ class PathType(ABC):
     form_class: ClassVar[type[DestinationForm]]
     # Names of the form's fields that are write-only and encrypted at rest.
     secret_fields: ClassVar[tuple[str, ...]] = ()
+    # Whether the standby management node keeps a copy of what is stored.
+    has_standby: ClassVar[bool] = False
     # Whether a store is there to run it; without one the form exists but is not offered.
     available: ClassVar[bool] = False
 

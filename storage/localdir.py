@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,6 +215,24 @@ def _sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def _from_settings() -> str:
+    return ""
+
+
+_chosen: Callable[[], str] = _from_settings
+
+
+def choose_data_storage_path(source: Callable[[], str]) -> None:
+    """Have ``source`` say where the *Data storage path* is; the empty text stands for the setting."""
+    global _chosen
+    _chosen = source
+
+
+def data_storage_path() -> Path:
+    """Return the *Data storage path* of the active management node."""
+    return Path(_chosen() or settings.DATA_STORAGE_PATH)
+
+
 class LocalDirForm(DestinationForm):
     """LocalDir asks for the number of copies only; the directory follows from the data storage path."""
 
@@ -228,6 +246,7 @@ class LocalDir(PathType):
     )
     form_class = LocalDirForm
     available = True
+    has_standby = True
 
     def summary(self, parameters: Mapping[str, Any]) -> str:
         """Return the host whose disk it is."""
@@ -235,7 +254,7 @@ class LocalDir(PathType):
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the directory, made where it is missing."""
-        return LocalDirStore(Path(settings.DATA_STORAGE_PATH) / "LocalBackup")
+        return LocalDirStore(data_storage_path() / "LocalBackup")
 
 
 PATH_TYPE = LocalDir()

@@ -9,3 +9,14 @@ class TasksConfig(AppConfig):
     name = "tasks"
     verbose_name = "Backup and Restoration"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let LocalDir follow the page of the management nodes; ``storage`` itself knows no model."""
+        from storage.localdir import choose_data_storage_path
+        from tasks.models import ManagementNodes
+
+        def chosen() -> str:
+            row = ManagementNodes.objects.filter(pk=1).values_list("data_storage_path", flat=True).first()
+            return row or ""
+
+        choose_data_storage_path(chosen)

@@ -13,6 +13,7 @@ VIEW = "tasks.view_console"
 RUN = "tasks.run_task"
 MANAGE = "tasks.manage_task"
 INVENTORY = "tasks.manage_inventory"
+SYSTEM = "tasks.manage_system"
 AUDIT = "tasks.view_auditevent"
 
 _RECORDS = ("tasks.view_auditevent", "tasks.view_run", "tasks.view_backupfile", "tasks.view_logline")
@@ -30,7 +31,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     OPERATOR: (VIEW, RUN),
     BACKUP_ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY),
     AUDITOR: _RECORDS,
-    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, *_RECORDS, *_PEOPLE, *_QUEUE),
+    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, SYSTEM, *_RECORDS, *_PEOPLE, *_QUEUE),
 }
 
 

@@ -25,7 +25,8 @@ from tasks.engine.lease import Lease
 from tasks.engine.oneservice import Sealed, Writing
 from tasks.engine.record import Outcome
 from tasks.engine.snapshot import Snapshot, scratch_directory, take
-from tasks.errors import LeaseLost, RunStopped, Unreadable
+from tasks.engine.standby import Standby
+from tasks.errors import LeaseLost, RunEnded, RunStopped, Unreadable
 from tasks.models import BackupFile, Run
 from tasks.sources.base import ServiceSpec, Survey
 from tasks.states import GOOD, RunState
@@ -118,7 +119,9 @@ class _Execution:
             sealed = self.write_all(surveys, stack)
             keeper.check()
             self.publish(snapshot, sealed, store)
-            return self.keep_copies(snapshot, store)
+            self.keep_copies(snapshot, store)
+            self.synchronize(snapshot, store, keeper)
+            return self.outcome()
 
     def progress(self) -> dict[str, int | str]:
         """Return what the page shows while the run goes on; called from the keeper's thread."""
@@ -245,7 +248,7 @@ class _Execution:
             cluster_id=one.survey.cluster_id,
         )
 
-    def keep_copies(self, snapshot: Snapshot, store: Store) -> Outcome:
+    def keep_copies(self, snapshot: Snapshot, store: Store) -> None:
         """Remove the sets that are too many; from here on nothing can make the run fail."""
         self.step = "Keeping copies"
         self.run.refresh_from_db()
@@ -254,5 +257,21 @@ class _Execution:
                 self.warn(warning)
         except ConsoleError as error:
             self.warn(f"Retention: nothing was removed. {error}")
+
+    def synchronize(self, snapshot: Snapshot, store: Store, keeper: Keeper) -> None:
+        """Bring the copies on the standby node up to date; the set counts whatever becomes of them."""
+        if not get_path_type(snapshot.path_type).has_standby:
+            return
+        self.step = "Copying to the standby node"
+        try:
+            for warning in Standby(snapshot.task_id, self.run.pk, store, keeper.check, self.log).synchronize():
+                self.warn(warning)
+        except LeaseLost:
+            raise
+        except RunEnded as error:
+            self.warn(f"The copy on the standby node was broken off. {error} It is made up for at the next run.")
+
+    def outcome(self) -> Outcome:
+        """Return how a run ended whose set is proven."""
         state = RunState.WARNINGS if self.warnings else RunState.SUCCESSFUL
         return Outcome(state, " ".join(self.warnings))

@@ -71,6 +71,7 @@ SHOWN = (
 )  # fmt: skip
 
 
+@transaction.atomic
 def copy_to_task(run: Run) -> None:
     """Copy onto the task what the list shows of ``run``, its newest run.
 

@@ -2,6 +2,7 @@
 
 from tasks.models.audit import AuditEvent
 from tasks.models.cluster import Cluster, Node, Service
+from tasks.models.management import ManagementNodes
 from tasks.models.person import Preference
 from tasks.models.pulse import Pulse
 from tasks.models.run import BackupFile, LogLine, Run
@@ -13,6 +14,7 @@ __all__ = [
     "BackupTask",
     "Cluster",
     "LogLine",
+    "ManagementNodes",
     "Node",
     "Preference",
     "Pulse",

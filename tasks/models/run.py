@@ -126,6 +126,7 @@ class BackupFile(models.Model):
     cluster_id = models.CharField(max_length=64, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
+    standby_at = models.DateTimeField(null=True, blank=True, help_text="Since when the standby node has a copy.")
 
     class Meta:
         ordering = ("run", "service")
