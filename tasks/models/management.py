@@ -13,9 +13,9 @@ from tasks import vault
 class ManagementNodes(models.Model):
     """The one row of settings of the management nodes.
 
-    ``standby`` holds the parameters of an SFTP destination (``storage.sftp``), or nothing where there is no standby. Its
-    shared path is the directory of that node that takes the place of *Data storage path*/LocalBackup. The secrets are
-    write-only.
+    ``standby`` holds the parameters of an SFTP destination (``storage.sftp``), or nothing where there is no standby.
+    Its shared path is the directory of that node that takes the place of *Data storage path*/LocalBackup. The secrets
+    are write-only.
     """
 
     data_storage_path = models.CharField("Data storage path", max_length=1024, blank=True)
