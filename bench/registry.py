@@ -36,6 +36,7 @@ Bench = Callable[[Options], Outcome]
 
 BENCHES: dict[str, tuple[str, str]] = {
     "archive": ("bench.archive:run", "writing an archive, in turn with tar and gzip or pigz"),
+    "stores": ("bench.stores:run", "uploads by each protocol to its real server, in turn with its reference tool"),
 }
 
 

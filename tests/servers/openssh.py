@@ -17,6 +17,7 @@ import pytest
 from tests.servers import unixkit
 
 PACKAGES = "openssh-server openssh-sftp-server openssh-client"
+PROGRAMS = ["sshd", "ssh-keygen", "useradd", "chpasswd"]
 PASSWORD = "S3cret of sftp"
 PASSPHRASE = "open sesame"
 SMALL_MEBIBYTES = 24
@@ -143,7 +144,7 @@ def _make_key(path: Path, kind: str, passphrase: str) -> None:
 @pytest.fixture(scope="session")
 def openssh() -> Iterator[OpenSSH]:
     """A running server, shared by all tests of the session."""
-    unixkit.need("OpenSSH", ["sshd", "ssh-keygen", "useradd", "chpasswd"], PACKAGES)
+    unixkit.need("OpenSSH", PROGRAMS, PACKAGES)
     with ExitStack() as stack:
         server = prepare(stack)
         stack.callback(server.stop)

@@ -16,6 +16,7 @@ import pytest
 from tests.servers import unixkit
 
 PACKAGES = "samba"
+PROGRAMS = ["smbd", "smbpasswd", "useradd"]
 PASSWORD = "S3cret of cifs"
 SMALL_MEBIBYTES = 24
 _HOME = ("private", "lock", "state", "cache", "run", "ncalrpc", "log", "share", "ro")
@@ -128,7 +129,7 @@ def prepare(stack: ExitStack) -> Samba:
 @pytest.fixture(scope="session")
 def samba() -> Iterator[Samba]:
     """A running server, shared by all tests of the session."""
-    unixkit.need("Samba", ["smbd", "smbpasswd", "useradd"], PACKAGES)
+    unixkit.need("Samba", PROGRAMS, PACKAGES)
     with ExitStack() as stack:
         server = prepare(stack)
         stack.callback(server.stop)

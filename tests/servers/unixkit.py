@@ -21,15 +21,18 @@ import pytest
 BASE = Path("/srv")
 
 
-def need(server: str, programs: list[str], packages: str) -> None:
-    """Leave the test out, loudly, where a server cannot be had; with CI=true fail it instead."""
+def lack(programs: list[str], packages: str) -> str:
+    """Return why a server cannot be had on this machine, or nothing."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     lacks = [program for program in programs if not shutil.which(program, path=path)]
-    reason = ""
     if lacks:
-        reason = f"{', '.join(lacks)} not installed (Debian: apt-get install --no-install-recommends {packages})"
-    elif os.geteuid():
-        reason = "only root can start it with accounts of its own"
+        return f"{', '.join(lacks)} not installed (Debian: apt-get install --no-install-recommends {packages})"
+    return "only root can start it with accounts of its own" if os.geteuid() else ""
+
+
+def need(server: str, programs: list[str], packages: str) -> None:
+    """Leave the test out, loudly, where a server cannot be had; with CI=true fail it instead."""
+    reason = lack(programs, packages)
     if not reason:
         return
     text = f"{server} tests do not run: {reason}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from storage.base import Store
 from storage.cifs.store import CIFSStore
-from storage.errors import BadPath, StoreFault
+from storage.errors import AuthenticationFailed, BadPath, StoreFault
 from storage.registry import get_path_type
 from tests.servers.samba import PASSWORD, Samba, samba
 from tests.storage.contract import DIRECTORY, NAME, PARTIAL, StoreContract
@@ -128,6 +129,15 @@ class TestCIFS(StoreContract):
             store.put(DIRECTORY, name, ".x.partial-1")
 
 
+def test_the_connection_is_quick_and_notices_a_dead_server(samba: Samba) -> None:
+    with connect(samba) as store:
+        transport = store.share._connection.transport
+        assert transport is not None
+        assert transport._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert transport._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert transport._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
 def test_messages_are_encrypted_where_the_server_can(samba: Samba) -> None:
     with connect(samba) as store:
         session = store.share._session
@@ -165,6 +175,11 @@ def test_a_server_on_ipv6(samba: Samba) -> None:
         assert store.full_path("a", "b") == rf"\\[::1]:{samba.port}\backup\iotdb\a\b"
         assert StoreContract().published(store, b"x")
         store.delete(DIRECTORY, NAME)
+
+
+def test_a_changed_password_is_noticed(samba: Samba) -> None:
+    with connect(samba), pytest.raises(AuthenticationFailed):
+        connect(samba, password="another one")
 
 
 def test_the_share_alone_and_odd_characters(samba: Samba) -> None:

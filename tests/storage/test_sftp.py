@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from storage.base import Store
 from storage.errors import BadPath
 from storage.registry import get_path_type
+from storage.sftp.store import SFTPStore
 from tests.servers.openssh import PASSPHRASE, PASSWORD, OpenSSH, openssh
 from tests.storage.contract import DIRECTORY, NAME, PARTIAL, StoreContract
 
@@ -20,9 +22,11 @@ __all__ = ["openssh"]
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("openssh")]
 
 
-def connect(server: OpenSSH, path: str = "/store", secrets: dict[str, str] | None = None, **changes: Any) -> Store:
+def connect(server: OpenSSH, path: str = "/store", secrets: dict[str, str] | None = None, **changes: Any) -> SFTPStore:
     parameters = server.parameters(path, **changes)
-    return get_path_type("SFTP").connect(parameters, secrets or {"password": PASSWORD})
+    store = get_path_type("SFTP").connect(parameters, secrets or {"password": PASSWORD})
+    assert isinstance(store, SFTPStore)
+    return store
 
 
 def empty(server: OpenSSH, name: str = "store") -> None:
@@ -115,6 +119,16 @@ class TestSFTP(StoreContract):
         assert space is not None
         assert space.total == figures.f_blocks * figures.f_frsize
         assert abs(space.free - figures.f_bavail * figures.f_frsize) < 1 << 30
+
+
+def test_the_connection_is_quick_and_notices_a_dead_server(openssh: OpenSSH) -> None:
+    with connect(openssh) as store:
+        link = store._link
+        assert link._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert link._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert link._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+        assert link._running().local_cipher == "aes128-gcm@openssh.com"
+        assert store.wire.piece == 261_120
 
 
 def test_a_server_on_ipv6(openssh: OpenSSH) -> None:
