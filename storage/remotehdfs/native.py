@@ -1,27 +1,20 @@
-"""HDFS by RPC: the addresses of the form are exactly what a client of an HA pair is configured with.
-
-No process that forks later may connect: its children would not end.
-"""
+"""HDFS by RPC: the addresses of the form are exactly what a client of an HA pair is configured with."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TypeVar
-
-from hdfs_native import AsyncClient, FileStatus, WriteOptions
+from typing import Any
 
 from storage.base import Buffer, Entry, Space
-from storage.errors import PathMissing, Unreachable
+from storage.errors import PathMissing, StoreError, Unreachable
 from storage.remotehdfs.faults import FAULTS, java_class, translate
-from storage.remotehdfs.loop import IDENTITY, Loop, without_foreign_settings
 from storage.remotehdfs.namenodes import NameNodes, reason_now
+from storage.remotehdfs.process import Child
 from storage.remotehdfs.rpc import NotRpc, RpcRefused, ask, figure, inner, text
 from storage.remotehdfs.space import Quota, room, with_parents
 from storage.remotehdfs.target import Target
-
-T = TypeVar("T")
 
 # Hadoop's class of the client that tries one NameNode after the other.
 _PROXY = "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider"
@@ -53,27 +46,20 @@ def configuration(target: Target, addresses: list[str]) -> dict[str, str]:
 
 
 class RpcDriver:
-    """HDFS through the RPC ports of NameNodes and DataNodes."""
+    """HDFS through the RPC ports of NameNodes and DataNodes, in a process of its own."""
 
     def __init__(self, target: Target, found: NameNodes) -> None:
         self.broken = False
         self.target = target
         self._found = found
-        IDENTITY.take(target.user, target.connect)
-        try:
-            with without_foreign_settings():
-                # A port in the address would mean one NameNode without failover.
-                self._client = AsyncClient(f"hdfs://{target.name_service}", config=configuration(target, found.usable))
-            self._loop = Loop()
-        except BaseException:
-            IDENTITY.leave()
-            raise
-        self._closed = False
+        self._child: Child | None = None
 
-    def run(self, call: Coroutine[Any, Any, T], path: str) -> T:
-        """Wait for a call that concerns ``path``; a broken connection is given seconds only."""
+    def run(self, name: str, *words: Any, data: Buffer = b"", path: str = "") -> tuple[Any, bytes]:
+        """Make a call that concerns ``path``, else its first word; after a lost connection it is given seconds only."""
+        path = path or str(words[0])
+        limit = CLEANING_SECONDS if self.broken else self.target.silence
         try:
-            return self._loop.run(call, CLEANING_SECONDS if self.broken else self.target.silence)
+            return self._process(limit).call(name, *words, data=data, seconds=limit)
         except FAULTS as fault:
             error = translate(fault, self.target, path)
             if isinstance(error, Unreachable) and not self.broken:
@@ -81,44 +67,45 @@ class RpcDriver:
                 raise reason_now(self.target) or error from fault
             raise error from fault
 
+    def _process(self, limit: float) -> Child:
+        """Return the process, a new one where it was ended at a limit."""
+        if self._child is None or not self._child.alive:
+            self._child = Child(self.target.user)
+            # A port in the address would mean one NameNode without failover.
+            url = f"hdfs://{self.target.name_service}"
+            self._child.call("connect", url, configuration(self.target, self._found.usable), seconds=limit)
+        return self._child
+
     def info(self, path: str) -> Entry:
         """Return what is at ``path``."""
-        return _entry(path.rpartition("/")[2], self.run(self._client.get_file_info(path), path))
+        return _entry(self.run("info", path)[0])
 
     def entries(self, path: str) -> list[Entry]:
         """Return what is in a directory."""
-        return [_entry(item.path.rpartition("/")[2], item) for item in self.run(self._listed(path), path)]
-
-    async def _listed(self, path: str) -> list[FileStatus]:
-        return [item async for item in self._client.list_status(path)]
+        return [_entry(item) for item in self.run("entries", path)[0]]
 
     def make_directory(self, path: str) -> None:
         """Make a directory for its owner only."""
-        self.run(self._client.mkdirs(path, 0o700, False), path)
+        self.run("make_directory", path)
 
     def create(self, path: str) -> RpcWriter:
         """Begin a new file for its owner only."""
-        options = WriteOptions(permission=0o600, overwrite=False, create_parent=False)
-        return RpcWriter(self, path, self.run(self._client.create(path, options), path))
+        return RpcWriter(self, path, self.run("create", path)[0])
 
     def chunks(self, path: str, offset: int) -> Iterator[bytes]:
         """Return the bytes of a file from ``offset`` on."""
-        reader = self.run(self._client.read(path), path)
-        left = len(reader) - offset
-        if left <= 0:
-            return
-        stream = reader.read_range_stream(offset, left)
-        while left > 0:
-            data = self.run(_next(stream), path)
-            if not data:
-                return
-            left -= len(data)
-            yield data
+        stream, _ = self.run("read", path, offset)
+        try:
+            while data := self.run("chunk", stream, path=path)[1]:
+                yield data
+        finally:
+            if not self.broken:
+                self.run("forget", stream, path=path)
 
     def rename(self, source: str, target: str) -> None:
         """Rename; a rename whose answer got lost is looked up."""
         try:
-            self.run(self._client.rename(source, target, False), target)
+            self.run("rename", source, target, path=target)
         except Unreachable:
             if not self._arrived(source, target):
                 raise
@@ -135,13 +122,10 @@ class RpcDriver:
 
     def delete(self, path: str) -> bool:
         """Remove a file or an empty directory."""
-        return self.run(self._removed(path), path)
-
-    async def _removed(self, path: str) -> bool:
         try:
-            return await self._client.delete(path, False)
-        except RuntimeError as fault:
-            if java_class(fault) == "PathIsNotEmptyDirectoryException":
+            return bool(self.run("delete", path)[0])
+        except StoreError as error:
+            if java_class(error.__cause__ or error) == "PathIsNotEmptyDirectoryException":
                 return False
             raise
 
@@ -171,43 +155,40 @@ class RpcDriver:
         return found
 
     def close(self) -> None:
-        """End the loop; connections end with the client."""
-        if not self._closed:
-            self._closed = True
-            self._loop.close()
-            IDENTITY.leave()
+        """End the process, which ends the connections."""
+        if self._child:
+            if self.broken:
+                self._child.kill()
+            else:
+                self._child.close()
 
 
 class RpcWriter:
     """A file that is written block by block to its DataNodes.
 
-    It is never used as a context: leaving one would complete a file that was cut short.
+    The package's writer is never used as a context: leaving one would complete a file that was cut short.
     """
 
-    def __init__(self, driver: RpcDriver, path: str, inner: Any) -> None:
+    def __init__(self, driver: RpcDriver, path: str, number: int) -> None:
         self._driver = driver
         self._path = path
-        self._inner = inner
+        self._number = number
 
     def write(self, data: Buffer) -> None:
         """Write all of ``data``."""
-        self._driver.run(self._inner.write(data), self._path)
+        self._driver.run("write", self._number, data=data, path=self._path)
 
     def close(self) -> None:
         """Complete the file at the NameNode."""
-        self._driver.run(self._inner.close(), self._path)
+        self._driver.run("complete", self._number, path=self._path)
 
     def drop(self) -> None:
         """Forget the file; its lease goes with its removal."""
-        self._inner = None
+        if not self._driver.broken:
+            with suppress(StoreError):
+                self._driver.run("forget", self._number, path=self._path)
 
 
-async def _next(stream: AsyncIterator[bytes]) -> bytes:
-    async for data in stream:
-        return bytes(data)
-    return b""
-
-
-def _entry(name: str, found: FileStatus) -> Entry:
-    modified = datetime.fromtimestamp(found.modification_time / 1000, UTC)
-    return Entry(name, found.length, modified, found.isdir)
+def _entry(facts: dict[str, Any]) -> Entry:
+    modified = datetime.fromtimestamp(facts["modified"] / 1000, UTC)
+    return Entry(facts["name"], facts["size"], modified, facts["directory"])

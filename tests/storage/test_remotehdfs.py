@@ -151,23 +151,21 @@ class HDFSContract(StoreContract):
         upload = self.begin(store)
         upload.write(b"whole")
         upload.seal(5)
-        client = store.driver._client  # type: ignore[attr-defined]
-        real = client.rename
+        driver: Any = store.driver
+        if self.TRANSPORT == "rpc":
+            real, owner, name = driver.run, driver, "run"
+        else:
+            real, owner, name = driver._client.rename, driver._client, "rename"
 
-        def rename_then_fail(*words: Any) -> Any:
-            if self.TRANSPORT == "webhdfs":
-                real(*words)
-                raise ConnectionError
-            return _then_fail(real(*words))
+        def lose(*words: Any, **more: Any) -> Any:
+            answer = real(*words, **more)
+            if self.TRANSPORT == "rpc" and words[0] != "rename":
+                return answer
+            raise Unreachable("lost") if self.TRANSPORT == "rpc" else ConnectionError
 
-        monkeypatch.setattr(client, "rename", rename_then_fail)
+        monkeypatch.setattr(owner, name, lose)
         assert upload.publish() == store.full_path(DIRECTORY, NAME)
         assert self.names(store) == [NAME]
-
-
-async def _then_fail(call: Any) -> None:
-    await call
-    raise ConnectionError
 
 
 class TestRpc(HDFSContract):
