@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from tasks.engine.record import copy_to_task, give_up, write_line
+from tasks.engine.record import copy_to_task, give_up, lock_task_of, write_line
 from tasks.models import Run
 from tasks.states import RunState
 
@@ -76,6 +76,7 @@ def claim(run_id: int, now: datetime) -> Lease | None:
             if not free_slots():
                 Run.objects.filter(pk=run_id, state=RunState.WAITING).update(offered_at=None)
                 return None
+            lock_task_of(run_id)
             ours = first_in_line().filter(pk=run_id)
             taken = ours.update(
                 state=RunState.RUNNING,
@@ -111,6 +112,7 @@ def reap(now: datetime) -> list[int]:
 @transaction.atomic
 def _give_up(run: Run, now: datetime) -> bool:
     """End one run unless its worker renewed the lease since we looked; from here on its token is void."""
+    lock_task_of(run.pk)
     fence = secrets.token_hex(16)
     same = Run.objects.filter(pk=run.pk, state=RunState.RUNNING, lease_token=run.lease_token)
     if not same.filter(lease_until__lt=now).update(lease_token=fence):

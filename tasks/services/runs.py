@@ -10,7 +10,7 @@ from django.utils import timezone
 from tasks import audit, permissions
 from tasks.audit import Actor
 from tasks.engine import dispatch
-from tasks.engine.record import Outcome, copy_to_task, finish, write_line
+from tasks.engine.record import Outcome, copy_to_task, finish, lock_task_of, write_line
 from tasks.errors import Refused
 from tasks.models import BackupTask, Run
 from tasks.services.common import require
@@ -23,11 +23,13 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
     Raises ``Refused`` when the task already waits or runs, naming who started it and when.
     """
     require(actor, permissions.RUN, "back up now", task)
-    active = task.runs.filter(state__in=ACTIVE).first()
-    if active is not None:
-        raise already_active(task, active)
     try:
         with transaction.atomic():
+            if not BackupTask.objects.select_for_update().filter(pk=task.pk):
+                raise Refused(f"{task.name} was deleted meanwhile.", cure="Go back to the list.")
+            active = task.runs.filter(state__in=ACTIVE).first()
+            if active is not None:
+                raise already_active(task, active)
             run = Run.objects.create(
                 task=task,
                 cluster_id=task.cluster_id,
@@ -39,7 +41,7 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
             copy_to_task(run)
             audit.record(actor, "back up now", task, note=f"run {run.pk}")
     except IntegrityError as error:
-        # Somebody else pressed the button between the look and the insert: the constraint decides.
+        # The task was started in this very moment: the constraint decides.
         active = task.runs.filter(state__in=ACTIVE).first()
         raise (already_active(task, active) if active else Refused(f"{task.name} cannot be started now.")) from error
     dispatch.offer(now)
@@ -60,6 +62,7 @@ def stop_run(actor: Actor, run: Run, now: datetime) -> None:
     """
     require(actor, permissions.RUN, "stop run", run.task)
     with transaction.atomic():
+        lock_task_of(run.pk)
         if not request_stop(actor, run, now):
             raise Refused(f"{run.task.name} is not running.")
         audit.record(actor, "stop run", run.task, note=f"run {run.pk}")
