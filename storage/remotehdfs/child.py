@@ -1,4 +1,4 @@
-"""``hdfs-native`` in a process of its own, which ``process.Child`` starts as a script; it imports nothing of the console.
+"""``hdfs-native`` in a process of its own, started as a script by ``process.Child``; it imports nothing of the console.
 
 Three things are only safe in a process that can be ended from outside: a call of the blocking client can wait for ever;
 the asynchronous one breaks wherever the package wants to pause, which is in the middle of a failover (0.14.7); and the

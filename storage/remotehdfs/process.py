@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ _PART = 1 << 16
 
 
 class Child:
-    """A process that uses HDFS as ``user``. It is used by one thread at a time."""
+    """A process that uses HDFS as ``user``. Calls of several threads wait for each other."""
 
     def __init__(self, user: str) -> None:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -41,6 +42,7 @@ class Child:
         os.set_blocking(self._to, False)
         os.set_blocking(self._from, False)
         self._read = b""
+        self._turn = threading.Lock()
 
     @property
     def alive(self) -> bool:
@@ -53,19 +55,24 @@ class Child:
         Raises what the client raised, as one of Python's own errors, TimeoutError after ``seconds`` and
         ConnectionError where the process ended. After the last two the process is gone.
         """
-        until = time.monotonic() + seconds
-        try:
-            self._send(json.dumps({"call": name, "words": words, "size": len(data)}).encode() + b"\n", until)
-            self._send(data, until)
-            answer = json.loads(self._line(until))
-            content = self._exactly(answer["size"], until)
-        except (TimeoutError, ConnectionError):
-            self.kill()
-            raise
+        with self._turn:
+            try:
+                answer, content = self._exchange(name, words, data, time.monotonic() + seconds)
+            except (TimeoutError, ConnectionError):
+                self.kill()
+                raise
         if "fault" in answer:
             fault: type[Exception] = getattr(builtins, answer["fault"])
             raise fault(answer["text"])
         return answer["value"], content
+
+    def _exchange(self, name: str, words: Any, data: Buffer, until: float) -> tuple[dict[str, Any], bytes]:
+        if not self.alive:
+            raise ConnectionError("the client's process ended")
+        self._send(json.dumps({"call": name, "words": words, "size": len(data)}).encode() + b"\n", until)
+        self._send(data, until)
+        answer: dict[str, Any] = json.loads(self._line(until))
+        return answer, self._exactly(answer["size"], until)
 
     def _wait(self, handle: int, event: int, until: float) -> None:
         poll = select.poll()
