@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from .registry import BENCHES, Options, load
 
@@ -36,8 +38,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; 1 where ``--strict`` was given and a target was missed."""
     chosen = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # corpora are removed on the way out
     options = Options(quick=chosen.quick, rounds=chosen.rounds, directory=chosen.dir)
-    results, missed = {}, []
+    results: dict[str, Any] = {}
+    missed: list[str] = []
     for name in chosen.names or BENCHES:
         outcome = load(name)(options)
         options.say(outcome.text)

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import time
@@ -54,12 +55,20 @@ def run_once(command: Command, result: Path, cwd: Path) -> Sample:
     result.unlink(missing_ok=True)
     begun = time.perf_counter()
     process = subprocess.Popen(
-        ["bash", "-o", "pipefail", "-c", command.line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd
+        ["bash", "-o", "pipefail", "-c", command.line],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    output, complaints = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        output, complaints = process.stdout.read(), process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     wall = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stdout.close()
