@@ -89,6 +89,7 @@ def facts_of(task: BackupTask) -> dict[str, Any]:
         "usable": sum(state in GOOD for state in states),
         "kept": kept["number"],
         "kept_size": kept["size"],
+        "total": task.runs.count(),
     }
 
 

@@ -37,7 +37,7 @@ def history(request: HttpRequest, pk: int) -> HttpResponse:
     task = _task(pk)
     before = _number(request, "before")
     page = records.run_page(task, before or None)
-    context = records.facts_of(task) | {"page": page, "before": before, "total": task.runs.count()}
+    context = records.facts_of(task) | {"page": page, "before": before}
     if not before:
         context |= records.refresh(task, page.newest)
     return render(request, "tasks/history.html", context)
