@@ -38,7 +38,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; 1 where ``--strict`` was given and a target was missed."""
     chosen = parse(arguments)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # corpora are removed on the way out
     options = Options(quick=chosen.quick, rounds=chosen.rounds, directory=chosen.dir)
     results: dict[str, Any] = {}
     missed: list[str] = []
@@ -53,4 +52,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # corpora are removed on the way out
     sys.exit(main())
