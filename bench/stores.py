@@ -18,6 +18,7 @@ from .measure import Sample, median, run_once
 from .registry import Options, Outcome
 from .report import busy_note
 from .rigs import RIGS, Lacking, Rig
+from .rigs_cluster import hdfs, nfs, webhdfs
 
 MIB = 1 << 20
 MEMORY_LIMIT = 150  # MiB, for the whole process, whatever the size of the file
@@ -34,7 +35,7 @@ def run(options: Options) -> Outcome:
         source = Path(scratch) / "source.bin"
         _fill(source, size)
         options.say(f"stores: {size / 1e6:,.0f} MB of random bytes; {rounds} rounds, medians; x = the peer's by ours")
-        for start in RIGS:
+        for start in (*RIGS, nfs, hdfs, webhdfs):
             load = os.getloadavg()[0]
             try:
                 with start(source, Path(scratch)) as rig:

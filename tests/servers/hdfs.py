@@ -210,6 +210,10 @@ class HDFS:
             raise RuntimeError(f"{main} {' '.join(words)}: {(done.stdout + done.stderr)[-1500:]}")
         return done.stdout
 
+    def shell_command(self, *words: str) -> list[str]:
+        """Return the command line of ``hdfs dfs``; its user is that of HADOOP_USER_NAME."""
+        return [*_JAVA, "-Xmx256m", "-cp", self._class_path("client"), "org.apache.hadoop.fs.FsShell", *words]
+
     def shell(self, *words: str) -> str:
         """Run ``hdfs dfs`` as the superuser."""
         return self._tool("client", "org.apache.hadoop.fs.FsShell", *words)

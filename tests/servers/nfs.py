@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,23 +120,25 @@ def require() -> None:
     unixkit.need("NFS", ["ganesha.nfsd", "rpcbind", "unshare"], PACKAGES)
 
 
-@pytest.fixture(scope="session")
-def portmapper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A portmapper that only Ganesha sees; one that runs already is used as it is."""
-    require()
+@contextmanager
+def portmapped(log: Path) -> Iterator[None]:
+    """Give a portmapper that only Ganesha sees; one that runs already is used as it is."""
     if _portmapper_answers():
         yield
         return
-    log = tmp_path_factory.mktemp("rpcbind") / "rpcbind.log"
-    command = "ip link set lo up 2>/dev/null; exec rpcbind -f -w"
+    command = f"ip link set lo up 2>/dev/null; exec {unixkit.program('rpcbind')} -f -w"
     process = spawn(["unshare", "-n", "sh", "-c", command], log)
-    wait_for(_portmapper_answers, 10, "rpcbind", log)
-    yield
-    process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    try:
+        wait_for(_portmapper_answers, 10, "rpcbind", log)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
 
 
-def _running(host: str = "127.0.0.1", protocols: str = "3,4") -> Iterator[Ganesha]:
+@contextmanager
+def running(host: str = "127.0.0.1", protocols: str = "3,4") -> Iterator[Ganesha]:
+    """Give a server that is ended at the end; NFS 3 needs ``portmapped`` around it."""
     with ExitStack() as stack:
         root = stack.enter_context(unixkit.room())
         if not stack.enter_context(unixkit.small_disk(root / "small", SMALL)):
@@ -149,25 +151,37 @@ def _running(host: str = "127.0.0.1", protocols: str = "3,4") -> Iterator[Ganesh
 
 
 @pytest.fixture(scope="session")
+def portmapper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What NFS 3 is announced to."""
+    require()
+    with portmapped(tmp_path_factory.mktemp("rpcbind") / "rpcbind.log"):
+        yield
+
+
+@pytest.fixture(scope="session")
 def nfs_server(portmapper: None) -> Iterator[Ganesha]:
     """NFS 3 and 4.1 on 127.0.0.1, shared by all tests of the session; tests leave it running and unhurt."""
-    yield from _running()
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def nfs_server_v6() -> Iterator[Ganesha]:
     """NFS 4.1 on ::1."""
     require()
-    yield from _running(host="::1", protocols="4")
+    with running(host="::1", protocols="4") as server:
+        yield server
 
 
 @pytest.fixture
 def own_nfs_server(portmapper: None) -> Iterator[Ganesha]:
     """A server of one test, to hurt."""
-    yield from _running()
+    with running() as server:
+        yield server
 
 
 @pytest.fixture
 def nfs3_server(portmapper: None) -> Iterator[Ganesha]:
     """A server that speaks NFS 3 only."""
-    yield from _running(protocols="3")
+    with running(protocols="3") as server:
+        yield server
