@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, Self
 
 from django import forms
+
+if TYPE_CHECKING:
+    from storage.checks import Check, Endpoint, LocalPlace
 
 Buffer = bytes | bytearray | memoryview
 
@@ -136,6 +139,13 @@ class DestinationForm(forms.Form):
             "min_value": "Keep at least 1 backup file set.",
         },
     )
+    read_back = forms.BooleanField(
+        label="Read back every archive and compare it",
+        required=False,
+        help_text="Proves every byte, and takes about as long again as the upload. Without it the size is compared.",
+    )
+    # Which fields stand folded away under which heading.
+    folded: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *args: Any, network: str = "ipv4", stored: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -160,6 +170,51 @@ class PathType(ABC):
         """Return where the files go in a few words, for the list."""
         return str(parameters.get("server_ip", ""))
 
+    # Whether a new destination reads every archive back and compares it; without, sizes are compared.
+    read_back_default: ClassVar[bool] = True
+    # The form's field that holds the directory at the destination.
+    path_field: ClassVar[str] = "shared_path"
+
     @abstractmethod
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the destination; raise an error of ``storage.errors`` that names the field to change."""
+
+    def reads_back(self, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether archives are read back and compared; stored values from before the choice have the default."""
+        return bool(parameters.get("read_back", self.read_back_default))
+
+    def merge_secrets(self, stored: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+        """Return the secrets that hold after ``typed`` was given over ``stored``."""
+        return {**stored, **typed}
+
+    # --- What Verify and the form ask besides; the defaults do for a server with address, port and account ---------
+    def prepare(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``parameters`` with what only the calling thread can look up, for ``connect`` in another one."""
+        return dict(parameters)
+
+    def endpoints(self, parameters: Mapping[str, Any]) -> list[Endpoint]:
+        """Return where the destination is reached; one of them has to answer."""
+        from storage.checks import Endpoint
+
+        if not (parameters.get("server_ip") and parameters.get("port")):
+            return []
+        return [Endpoint(str(parameters["server_ip"]), int(parameters["port"]))]
+
+    def identify(self, parameters: Mapping[str, Any]) -> Check | None:
+        """Find out who answers, before any secret is sent; None where the protocol has nothing to show.
+
+        Raises errors of ``storage.errors``; ``HostKeyUnknown`` makes an offer of the key.
+        """
+        return None
+
+    def account_words(self, parameters: Mapping[str, Any], store: Store | None) -> str:
+        """Return as whom the destination is used; empty where there are no accounts."""
+        return f"{parameters['username']} may log in." if parameters.get("username") else ""
+
+    def path_words(self, parameters: Mapping[str, Any], store: Store) -> str:
+        """Return what ``connect`` has proven of the directory."""
+        return f"{parameters.get(self.path_field, '')} exists and is not the root directory."
+
+    def place(self, directory: str) -> LocalPlace | None:
+        """Return where the files of a task lie on this machine; None for a destination elsewhere."""
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -67,6 +68,55 @@ def password_field(help_text: str) -> forms.CharField:
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
         error_messages={"required": "Type the password."},
     )
+
+
+class SecretTextarea(forms.Textarea):
+    """Lines that are never sent back to the browser."""
+
+    def format_value(self, value: Any) -> str:
+        """Show nothing, whatever the value is."""
+        return ""
+
+
+class HostKeyWidget(forms.TextInput):
+    """The confirmed key in a hidden input, and in words beside it."""
+
+    template_name = "tasks/form_host_key.html"
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Add the key without the server that it was confirmed for."""
+        context = super().get_context(name, value, attrs)
+        context["widget"]["key"] = HostKeyField.split(value or "")[0]
+        return context
+
+
+class HostKeyField(forms.CharField):
+    """The host key that an administrator confirmed, as ``ssh-ed25519 SHA256:… 10.20.4.18 22``.
+
+    The page sends the server along, so that a key that was confirmed for one is not taken for another.
+    """
+
+    widget = HostKeyWidget
+    _FORM = re.compile(r"([a-z0-9@.-]{1,64} SHA256:[A-Za-z0-9+/]{43})(?: ([0-9A-Za-z.:%_-]{1,64}) ([0-9]{1,5}))?\Z")
+
+    def __init__(self) -> None:
+        super().__init__(
+            label="Host Key",
+            required=False,
+            max_length=256,
+            help_text="By it the console knows the server again. It is fetched by Verify, without sending any secret.",
+        )
+
+    @staticmethod
+    def bind(key: str, host: Any, port: Any) -> str:
+        """Return a key together with the server that it was confirmed for."""
+        return f"{key} {host} {port}"
+
+    @classmethod
+    def split(cls, text: str) -> tuple[str, tuple[str, str]]:
+        """Return the key, and the server's address and port; all empty where ``text`` is no such thing."""
+        found = cls._FORM.match(text)
+        return (found[1], (found[2] or "", found[3] or "")) if found else ("", ("", ""))
 
 
 def _text(label: str, help_text: str, **options: Any) -> forms.CharField:
@@ -135,9 +185,13 @@ class AccountForm(ServerForm):
         """Ask for the password again where the stored one was given for another account or server."""
         self._apply("username", clean_username)
         cleaned = super().clean()
-        if self.stored and not cleaned.get("password") and self._moved(cleaned):
+        if self.stored and not self._typed_secret(cleaned) and self._moved(cleaned):
             self.add_error("password", "Type the password: the stored one is for another server or username.")
         return self.cleaned_data
+
+    def _typed_secret(self, cleaned: dict[str, Any]) -> bool:
+        """Tell whether something to log in with was given now."""
+        return bool(cleaned.get("password"))
 
     def _moved(self, cleaned: dict[str, Any]) -> bool:
         return any(name in cleaned and cleaned[name] != self.initial.get(name) for name in self.bound_to)

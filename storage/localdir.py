@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from django.conf import settings
 
 from storage.base import Buffer, DestinationForm, Entry, PathType, Space, Store, Upload
+from storage.checks import LocalPlace
 from storage.errors import (
     AlreadyExists,
     BadPath,
@@ -215,6 +216,10 @@ def _sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+# Where the data storage path stands among the values that were prepared for another thread.
+_LOOKED_UP = "local_backup"
+
+
 def _from_settings() -> str:
     return ""
 
@@ -254,7 +259,36 @@ class LocalDir(PathType):
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the directory, made where it is missing."""
-        return LocalDirStore(data_storage_path() / "LocalBackup")
+        return LocalDirStore(Path(parameters.get(_LOOKED_UP) or self._root()))
+
+    def prepare(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Look up the data storage path, which may stand in the database."""
+        return {**parameters, _LOOKED_UP: str(self._root())}
+
+    def path_words(self, parameters: Mapping[str, Any], store: Store) -> str:
+        """Return which directory is there."""
+        return f"{parameters[_LOOKED_UP]} is there."
+
+    def place(self, directory: str) -> LocalPlace:
+        """Return where the files of a task with this directory lie; nothing is made on the disk."""
+        root = self._root()
+        return LocalPlace(f"{root / directory}/", _room(root), str(settings.HOST_NAME))
+
+    def _root(self) -> Path:
+        return data_storage_path() / "LocalBackup"
+
+
+def _room(path: Path) -> Space | None:
+    """Return the room on the disk that holds ``path`` or would hold it."""
+    for candidate in (path, *path.parents):
+        try:
+            figures = os.statvfs(candidate)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+        return Space(figures.f_bavail * figures.f_frsize, figures.f_blocks * figures.f_frsize)
+    return None
 
 
 PATH_TYPE = LocalDir()

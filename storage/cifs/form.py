@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from storage.base import PathType, Store
+from storage.checks import Check
 from storage.fields import (
     AccountForm,
     address_field,
@@ -53,6 +54,19 @@ class CIFS(PathType):
         from storage.cifs.store import connect_store
 
         return connect_store(parameters, secrets)
+
+    def identify(self, parameters: Mapping[str, Any]) -> Check:
+        """Agree with the server on a dialect, without logging in."""
+        from storage.cifs.greeting import identify
+
+        return identify("Identify", str(parameters["server_ip"]), int(parameters["port"]))
+
+    def path_words(self, parameters: Mapping[str, Any], store: Store) -> str:
+        """Return what is proven, and what CIFS does not tell."""
+        return (
+            f"{parameters['shared_path']} exists and is not the root directory. CIFS does not show the owner: that it "
+            "is nobody:nobody has to be looked up on the server."
+        )
 
 
 PATH_TYPE = CIFS()

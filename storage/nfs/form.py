@@ -7,8 +7,11 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from storage.base import PathType, Store
+from storage.checks import Endpoint
 from storage.fields import ServerForm, address_field, ip_mode_field, path_field
 from storage.rules import clean_shared_path
+
+_NFS_PORT = 2049
 
 
 class NFSForm(ServerForm):
@@ -44,6 +47,25 @@ class NFS(PathType):
         from storage.nfs.store import NFSStore
 
         return NFSStore(Target.of(parameters))
+
+    def endpoints(self, parameters: Mapping[str, Any]) -> list[Endpoint]:
+        """Return the port of NFS, which the form does not ask for; a mount is the operating system's own."""
+        if find_spec("nfs_rs") is None:
+            return []
+        return [Endpoint(str(parameters["server_ip"]), int(parameters.get("nfs_port") or _NFS_PORT))]
+
+    def account_words(self, parameters: Mapping[str, Any], store: Store | None) -> str:
+        """Return by which numbers the console is known there, and which version was agreed on."""
+        target, client = getattr(store, "target", None), getattr(store, "client", None)
+        if target is None or client is None:
+            return ""
+        version = str(getattr(client.version, "value", client.version))
+        return f"Used as user {target.uid} and group {target.gid} by NFS {version}."
+
+    def path_words(self, parameters: Mapping[str, Any], store: Store) -> str:
+        """Return what is proven of the shared directory."""
+        words = super().path_words(parameters, store)
+        return f"{words} It belongs to nobody:nobody." if hasattr(store, "client") else words
 
 
 PATH_TYPE = NFS()

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django import forms
+
 from storage.base import PathType, Store
+from storage.checks import Check, Endpoint
 from storage.fields import (
     ServerForm,
     address_field,
@@ -14,7 +17,9 @@ from storage.fields import (
     path_field,
     port_field,
 )
-from storage.rules import clean_hdfs_path, clean_name_service
+from storage.rules import clean_hdfs_path, clean_name_service, clean_username
+
+_RPC, _WEBHDFS = "rpc", "webhdfs"
 
 
 class RemoteHDFSForm(ServerForm):
@@ -41,12 +46,38 @@ class RemoteHDFSForm(ServerForm):
         "snapshot or recycle bin directory, or a default system directory, such as /hbase or /user/hbase/backup.",
     )
 
-    field_order = ("name_service", "ip_mode", "active_ip", "standby_ip", "rpc_port", "target_path", "copies")
+    # Besides the seed: as whom, and the other way in.
+    username = forms.CharField(
+        label="HDFS User",
+        required=False,
+        max_length=256,
+        help_text="As whom the files are written. Left empty, it is the account that the console runs as.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+    )
+    transport = forms.ChoiceField(
+        label="Transport",
+        choices=((_RPC, "RPC"), (_WEBHDFS, "WebHDFS")),
+        initial=_RPC,
+        required=False,
+        help_text="WebHDFS where the RPC ports of NameNodes and DataNodes cannot be reached.",
+    )
+    http_port = port_field("Destination NameNode HTTP Port", 9870, "For WebHDFS only.")
+
+    field_order = (
+        "name_service", "ip_mode", "active_ip", "standby_ip", "rpc_port", "target_path", "copies", "read_back",
+        "username", "transport", "http_port",
+    )  # fmt: skip
+    folded: ClassVar[Mapping[str, tuple[str, ...]]] = {"User and transport": ("username", "transport", "http_port")}
     widths: ClassVar[Mapping[str, str]] = {
         "name_service": "w4", "ip_mode": "w2", "active_ip": "w3", "standby_ip": "w3", "rpc_port": "w3", "copies": "w4",
+        "username": "w3", "transport": "w2", "http_port": "w2",
     }  # fmt: skip
     address_fields = ("active_ip", "standby_ip")
-    rules = {"name_service": clean_name_service, "target_path": clean_hdfs_path}
+    rules = {"name_service": clean_name_service, "target_path": clean_hdfs_path, "username": clean_username}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["http_port"].required = False
 
     def clean(self) -> dict[str, Any]:
         """Refuse one NameNode given twice: it could not take over from itself."""
@@ -56,6 +87,8 @@ class RemoteHDFSForm(ServerForm):
             self.add_error(
                 "standby_ip", f"{standby} is the address of the active NameNode too. Give that of the standby NameNode."
             )
+        cleaned["transport"] = cleaned.get("transport") or _RPC
+        cleaned["http_port"] = cleaned.get("http_port") or self.fields["http_port"].initial
         return self.cleaned_data
 
 
@@ -65,6 +98,8 @@ class RemoteHDFS(PathType):
     name = "RemoteHDFS"
     note = "Backup files are stored in the HDFS directory of the standby cluster."
     form_class = RemoteHDFSForm
+    read_back_default = False
+    path_field = "target_path"
 
     def summary(self, parameters: Mapping[str, Any]) -> str:
         """Return the NameService and the directory."""
@@ -76,6 +111,38 @@ class RemoteHDFS(PathType):
         from storage.remotehdfs.target import Target
 
         return HDFSStore(Target.of(parameters))
+
+    def endpoints(self, parameters: Mapping[str, Any]) -> list[Endpoint]:
+        """Return the port of each NameNode that the transport uses."""
+        field = "http_port" if parameters.get("transport") == _WEBHDFS else "rpc_port"
+        if not parameters.get(field):
+            return []
+        hosts = {str(parameters[name]): name for name in ("standby_ip", "active_ip") if parameters.get(name)}
+        return [Endpoint(host, int(parameters[field]), name, field) for host, name in reversed(hosts.items())]
+
+    def identify(self, parameters: Mapping[str, Any]) -> Check:
+        """Say which NameNode is active; raise the reason where none is."""
+        from storage.remotehdfs.namenodes import State, explain, find
+        from storage.remotehdfs.target import Target
+
+        found = find(Target.of(parameters))
+        reason = explain(found)
+        if reason:
+            raise reason
+        words = ", ".join(f"{address} {_said(state.value)}" for address, state in found.states.items())
+        if all(state in (State.ACTIVE, State.STANDBY) for state in found.states.values()):
+            return Check("ok", "Identify", f"{words}.")
+        cure = "Look after the other NameNode: a failover would leave the backups without one."
+        return Check("warning", "Identify", f"{words}.", cure, "standby_ip")
+
+    def account_words(self, parameters: Mapping[str, Any], store: Store | None) -> str:
+        """Return as whom the console writes; simple authentication believes the name."""
+        target = getattr(store, "target", None)
+        return f"Used as {target.user}, whom HDFS believes without a password." if target else ""
+
+
+def _said(state: str) -> str:
+    return f"is {state}" if state in ("active", "standby") else state
 
 
 PATH_TYPE = RemoteHDFS()
