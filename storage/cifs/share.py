@@ -39,13 +39,14 @@ from storage.cifs import words
 from storage.cifs.transport import OwnConnection
 from storage.cifs.words import Lost, Place
 from storage.errors import StoreError
+from storage.heap import keep_heap
 from storage.watchdog import Watchdog
 
 # What the library raises for a connection in trouble: its own errors, and what its thread stumbled over.
 FAULTS = (SMBException, OSError, EOFError, ValueError, KeyError, struct.error, InvalidTag, InvalidSignature)
 _CREDIT = 65536
-# Credits to have at hand; more than a write of 4 MiB takes, so that no write is cut for want of them.
-_CREDITS = 160
+# Credits to have at hand; more than a request of 1 MiB takes, so that none is cut for want of them.
+_CREDITS = 64
 _DIRECTORY = 0x10
 _NORMAL = 0x80
 _DIALECT_3 = 0x0300
@@ -76,6 +77,7 @@ class Share:
     FAREWELL = 3.0
 
     def __init__(self, place: Place, password: str) -> None:
+        keep_heap()
         self.place = place
         self._lock = threading.RLock()
         self.watchdog = Watchdog(self.cut)
@@ -285,4 +287,4 @@ class Share:
         at_hand = window["high"] - window["low"]
         size = min(wanted, limit, max(1, at_hand) * _CREDIT)
         charge = max(1, -(-size // _CREDIT))
-        return size, charge + (64 if at_hand < _CREDITS else 0)
+        return size, charge + (_CREDITS if at_hand < _CREDITS else 0)

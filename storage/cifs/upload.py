@@ -18,8 +18,8 @@ from storage.errors import Corrupt, StoreError
 if TYPE_CHECKING:
     from storage.cifs.store import CIFSStore
 
-# Larger writes save requests, which are what the time goes into; more than this gains nothing.
-PIECE = 4 << 20
+# Measured: half of it costs more requests, twice as much more memory, and neither is faster.
+PIECE = 1 << 20
 READ_PIECE = 1 << 20
 _FILE = CreateOptions.FILE_NON_DIRECTORY_FILE
 

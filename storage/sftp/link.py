@@ -16,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.ssh_exception import PartialAuthentication
 
 from storage.errors import StoreError
+from storage.heap import keep_heap
 from storage.sftp import words
 from storage.sftp.wire import Lost, Wire
 from storage.sftp.words import Place
@@ -43,6 +44,7 @@ class Link:
     KEEP_ALIVE = 15
 
     def __init__(self, place: Place) -> None:
+        keep_heap()
         self.place = place
         self._transport: paramiko.Transport | None = None
         self._socket = self._open()

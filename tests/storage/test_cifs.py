@@ -12,6 +12,7 @@ import pytest
 
 from storage.base import Store
 from storage.cifs.store import CIFSStore
+from storage.cifs.upload import PIECE
 from storage.errors import AuthenticationFailed, BadPath, StoreFault
 from storage.registry import get_path_type
 from tests.servers.samba import PASSWORD, Samba, samba
@@ -59,12 +60,12 @@ class TestCIFS(StoreContract):
             self.begin(store)
         assert not (samba.share / "iotdb/elsewhere").exists()
 
-    @pytest.mark.parametrize("size", [0, 1, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 13_000_001])
+    @pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 13_000_001])
     def test_pieces_of_any_size_are_put_together(self, store: Store, size: int) -> None:
         content = os.urandom(size)
         upload = self.begin(store)
         view = memoryview(content)
-        for step in (1, 70_000, 5_000_000, 4 << 20):
+        for step in (1, 70_000, 5_000_000, PIECE):
             upload.write(view[:step])
             view = view[step:]
         upload.write(view)
