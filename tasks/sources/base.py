@@ -81,6 +81,9 @@ class Archive(Protocol):
     def add_symlink(self, name: str, target: str, stat: os.stat_result) -> Any:
         """Add a symbolic link as a link."""
 
+    def check(self) -> None:
+        """Raise what ends the run, if anything does."""
+
     def checkpoint(self) -> Any:
         """Return a point to which ``rollback`` can return."""
 

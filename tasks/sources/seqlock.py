@@ -75,19 +75,13 @@ def copy_group(group: Group, archive: Archive, log: Log, pause: Callable[[float]
         if not os.path.lexists(group.path):
             log("WARN", f"{_place(group)} went away while it was read. It is not in the copy.")
             return Copied(rereads=attempt - 1)
-        _ask(archive)
+        # A small group can be read again many times without filling a block of the archive.
+        archive.check()
         pause(PAUSE * attempt)
     raise KeepsChanging(
         f"{_place(group)} changed at each of {TRIES} attempts to read it.",
         cure="Run the task again when fewer databases and regions are created, dropped or moved.",
     )
-
-
-def _ask(archive: Archive) -> None:
-    """Let a stop come through: a small group can be read again many times without filling a block of the archive."""
-    check = getattr(archive, "check", None)
-    if check is not None:
-        check()
 
 
 def _size(entries: list[Entry]) -> tuple[int, int]:

@@ -150,6 +150,10 @@ class ArchiveWriter:
         self.source_bytes += len(data)
         return self._record(name, len(data), about, sha256(data, usedforsecurity=False).hexdigest())
 
+    def check(self) -> None:
+        """Ask ``check`` now: for a caller that works long without adding a block. Raises what it and the threads raise."""
+        self._gz.check()
+
     def checkpoint(self) -> Checkpoint:
         """Remember the present state; cheap, and good until the writer rolls back to an earlier one."""
         self._serial += 1
