@@ -8,7 +8,6 @@ ifeq ($(PYTHON),)
 unexport PYTHON
 endif
 RUN := $(VENV)/bin/python
-FAST := not server and not browser and not process
 
 .PHONY: help demo run admin test test-fast test-servers lint bench venv
 
@@ -30,11 +29,11 @@ admin:  ## An administrator with a random password, shown once (NAME=admin; for 
 test:  ## All tests; installs the browser and servers that are missing where it is root on Debian
 	@scripts/setup dev
 	@scripts/test-packages
-	@$(RUN) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@scripts/run-tests $(ARGS)
 
 test-fast:  ## The tests that need no browser, no server and no worker processes
 	@scripts/setup dev
-	@$(RUN) -m pytest -n 2 -m "$(FAST)" $(ARGS)
+	@scripts/run-tests --fast $(ARGS)
 
 test-servers:  ## The tests that need real servers
 	@scripts/setup dev

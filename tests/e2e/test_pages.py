@@ -12,6 +12,8 @@ from tests.e2e.conftest import NARROW, WIDE, Open, picture
 from tests.e2e.seed import PASSWORD
 from tests.e2e.ways import find, row
 
+pytestmark = pytest.mark.browser
+
 LOGGED_OUT = {"login": "login/"}
 PAGES = {
     "list": "backups/",

@@ -9,11 +9,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Open
 from tests.e2e.ways import choose, create_manual, find, row, status, wait_for_status
 from tests.live import LiveConsole
+
+pytestmark = pytest.mark.browser
 
 MARK = "window.stillTheSamePage = true"
 SAME = "window.stillTheSamePage === true"

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import NARROW, Open
 from tests.e2e.ways import create_manual, find, row
 
+pytestmark = pytest.mark.browser
+
 SEED_FIELDS = {
     "LocalDir": ["Maximum Number of Backup Copies"],
     "NFS": ["IP Mode", "Server IP Address", "Server Shared Path", "Maximum Number of Backup Copies"],
