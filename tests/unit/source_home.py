@@ -102,9 +102,6 @@ class Recorder:
         self.entries.append((name, content))
         self.after(name)
 
-    def check(self) -> None:
-        """Nothing ends a recording."""
-
     def checkpoint(self) -> int:
         """Remember where we are."""
         return len(self.entries)

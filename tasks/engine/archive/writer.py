@@ -151,7 +151,7 @@ class ArchiveWriter:
         return self._record(name, len(data), about, sha256(data, usedforsecurity=False).hexdigest())
 
     def check(self) -> None:
-        """Ask ``check`` now: for a caller that works long without adding a block. Raises what it and the threads raise."""
+        """Raise what ``check`` or a thread would raise; for a caller that works long without adding a block."""
         self._gz.check()
 
     def checkpoint(self) -> Checkpoint:
