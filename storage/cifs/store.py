@@ -36,7 +36,8 @@ class CIFSStore(Store):
     def __init__(self, place: Place, secrets: Mapping[str, str]) -> None:
         self.place = place
         self.broken = False
-        self._again = partial(CIFSStore, place, secrets)
+        # Not a partial: its text would show the secrets.
+        self._again = lambda: CIFSStore(place, secrets)
         self.share = Share(place, secrets.get("password", ""))
         try:
             self._check_root()

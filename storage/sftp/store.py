@@ -37,7 +37,8 @@ class SFTPStore(Store):
     def __init__(self, place: Place, host_key: str, secrets: Mapping[str, str]) -> None:
         self.place = place
         self.broken = False
-        self._again = partial(SFTPStore, place, host_key, secrets)
+        # Not a partial: its text would show the secrets.
+        self._again = lambda: SFTPStore(place, host_key, secrets)
         self._link: Link
         self.wire: Wire
         self._link, self.wire = connect(place, host_key, secrets)

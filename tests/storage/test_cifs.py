@@ -130,6 +130,11 @@ class TestCIFS(StoreContract):
             store.put(DIRECTORY, name, ".x.partial-1")
 
 
+def test_secrets_are_not_in_the_text_of_a_store(samba: Samba) -> None:
+    with connect(samba) as store:
+        assert PASSWORD not in repr(vars(store)) + repr(vars(store.share))
+
+
 def test_the_connection_is_quick_and_notices_a_dead_server(samba: Samba) -> None:
     with connect(samba) as store:
         transport = store.share._connection.transport

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from storage.base import Store
-from storage.errors import BadPath
+from storage.errors import AlreadyExists, BadPath
 from storage.registry import get_path_type
 from storage.sftp.store import SFTPStore
+from storage.sftp.wire import Packet
 from tests.servers.openssh import PASSPHRASE, PASSWORD, OpenSSH, openssh
 from tests.storage.contract import DIRECTORY, NAME, PARTIAL, StoreContract
 
@@ -119,6 +120,40 @@ class TestSFTP(StoreContract):
         assert space is not None
         assert space.total == figures.f_blocks * figures.f_frsize
         assert abs(space.free - figures.f_bavail * figures.f_frsize) < 1 << 30
+
+
+class TestPlainServer(StoreContract):
+    """The same without OpenSSH's extensions: no fsync, no free space, no limits told."""
+
+    @pytest.fixture
+    def store(self, openssh: OpenSSH) -> Iterator[Store]:
+        empty(openssh)
+        with connect(openssh) as store:
+            store.wire.extensions = {}
+            store.wire.piece = store.wire.PIECE
+            yield store
+
+    def test_the_free_space_is_unknown(self, store: Store) -> None:
+        assert store.free_space() is None
+
+    def test_a_server_that_renames_over_files_is_not_asked_to(self, store: SFTPStore) -> None:
+        self.published(store, b"first")
+        upload = self.begin(store)
+        upload.seal(0)
+        ask = store.wire.ask
+
+        def overwriting(kind: Packet, *fields: Any, **more: Any) -> Any:
+            assert kind != Packet.RENAME
+            return ask(kind, *fields, **more)
+
+        store.wire.ask = overwriting  # type: ignore[method-assign]
+        with pytest.raises(AlreadyExists):
+            upload.publish()
+
+
+def test_secrets_are_not_in_the_text_of_a_store(openssh: OpenSSH) -> None:
+    with connect(openssh) as store:
+        assert PASSWORD not in repr(vars(store))
 
 
 def test_the_connection_is_quick_and_notices_a_dead_server(openssh: OpenSSH) -> None:

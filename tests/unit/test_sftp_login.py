@@ -45,6 +45,21 @@ class Doorman(paramiko.ServerInterface):
         return paramiko.AUTH_SUCCESSFUL if responses == [PASSWORD] else paramiko.AUTH_FAILED
 
 
+class Silent(Doorman):
+    """Lets everybody in and then does not say whether there is SFTP."""
+
+    def __init__(self, wait: threading.Event) -> None:
+        super().__init__("password", [], "")
+        self.wait = wait
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        self.wait.wait(10)
+        return False
+
+
 class Server:
     """One door, with a doorman who may hang up or fall silent."""
 
@@ -140,3 +155,22 @@ def test_no_common_encryption(server: Server, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(StoreFault, match="no encryption method in common") as caught:
         log_in(server)
     assert not caught.value.retryable
+
+
+def test_a_server_that_falls_silent_after_the_login(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = threading.Event()
+    server.doorman = Silent(wait)
+    link = log_in(server)
+    monkeypatch.setattr(Link, "CONNECT", 1.0)
+    with pytest.raises(Unreachable, match="did not finish the login of svc within 1 s"):
+        link.open_sftp()
+    wait.set()
+
+
+def test_a_server_without_sftp(server: Server) -> None:
+    wait = threading.Event()
+    wait.set()
+    for doorman in (Doorman("password", [], ""), Silent(wait)):
+        server.doorman = doorman
+        with pytest.raises(StoreFault, match="does not offer SFTP to user svc"):
+            log_in(server).open_sftp()
