@@ -139,6 +139,74 @@
     });
   }
 
+  /* Verify: the form as it stands is sent, and each line is put into its place as it comes. ---------------- */
+  document.addEventListener("submit", function (event) {
+    var button = event.submitter;
+    if (!button || !button.matches("[data-verify]") || !window.ReadableStream || !byId("verify")) return;
+    event.preventDefault();
+    verify(event.target, button);
+  });
+  function verify(form, button) {
+    var data = new FormData(form), panel = byId("verify");
+    if (button.name) { data.set(button.name, button.value); trust(button.value); }
+    all("#verify-lines, #verify-foot").forEach(function (part) { part.replaceChildren(); });
+    if (byId("verify-retype")) byId("verify-retype").remove();
+    byId("verify-note").textContent = "";
+    byId("verify-state").textContent = "Trying …";
+    panel.hidden = false;
+    panel.setAttribute("aria-busy", "true");
+    busy(true);
+    if (panel.contains(button) || panel.getBoundingClientRect().top > window.innerHeight) { panel.focus({ preventScroll: true }); panel.scrollIntoView({ block: "nearest" }); }
+    fetch(button.formAction.split("#")[0], { method: "POST", body: data, headers: { "X-Verify-Lines": "1" }, redirect: "error", credentials: "same-origin" })
+      .then(function (response) {
+        if (!response.ok) throw new Error(response.status);
+        return readLines(response.body.getReader(), place);
+      })
+      .catch(function () { alertNotice("The console did not finish Verify. Load the page again and verify once more."); })
+      .then(function () { busy(false); panel.removeAttribute("aria-busy"); byId("verify-state").textContent = ""; });
+  }
+  function readLines(reader, take) {
+    var decoder = new TextDecoder(), rest = "";
+    return reader.read().then(function next(part) {
+      rest += decoder.decode(part.value || new Uint8Array(), { stream: !part.done });
+      var lines = rest.split("\n");
+      rest = lines.pop();
+      lines.forEach(function (line) { if (line.trim()) take(line); });
+      return part.done ? undefined : reader.read().then(next);
+    });
+  }
+  function place(line) {
+    var template = document.createElement("template");
+    template.innerHTML = line;
+    var element = template.content.firstElementChild;
+    byId(element.dataset.into).appendChild(element);
+    if (element.dataset.note !== undefined) byId("verify-note").textContent = element.dataset.note;
+  }
+  function busy(on) {
+    all("[data-verify]").forEach(function (button) { if (on) button.setAttribute("aria-disabled", "true"); else button.removeAttribute("aria-disabled"); });
+  }
+  /* The confirmed key goes into the form with the server that it was confirmed for. */
+  function trust(value) {
+    var shown = document.querySelector(".host-key");
+    if (!shown) return;
+    shown.classList.add("is-known");
+    shown.querySelector("input").value = value;
+    shown.querySelector("code").textContent = value.split(" ").slice(0, 2).join(" ");
+  }
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest("a[data-field], .notice a[href^='#id_']"), field = link && link.hash && byId(link.hash.slice(1));
+    if (!field) return;
+    event.preventDefault();
+    var fold = field.closest("details");
+    if (fold) fold.open = true;
+    field.focus();
+  });
+  /* What was found holds for the values that were tried. */
+  document.addEventListener("input", function (event) {
+    var note = byId("verify-note");
+    if (note && event.target.closest("#destination-place") && byId("verify-foot").childElementCount) note.textContent = "The destination was changed since it was verified.";
+  });
+
   /* Rows that refresh by themselves ----------------------------------------------------------------------- */
   var timer, asking = false, silentSince = 0;
   function pace() { return byId("pace"); }

@@ -46,10 +46,8 @@ def space_check(what: str, space: Space | None, estimate: Estimate | None) -> Ch
     free = f"{format_size(space.free)} free of {format_size(space.total)}"
     if estimate is None:
         return Check("ok", what, f"{free}. How much is needed is known after the first run.")
-    if estimate.sets < 1:
-        return Check("ok", what, f"{free}. As many sets are kept as the task may keep.")
-    sets = f"{estimate.sets} more {'set' if estimate.sets == 1 else 'sets'}"
-    need = f"{free}; {sets} need about {format_size(estimate.total)}."
+    sets = "1 more set needs" if estimate.sets == 1 else f"{estimate.sets} more sets need"
+    need = f"{free}; {sets} about {format_size(estimate.total)}."
     if space.free < estimate.size:
         return Check("failed", what, need, "Free space there before the next run.", "copies")
     if space.free < estimate.total:

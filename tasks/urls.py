@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tasks.views import account, inventory, runs, taskform, tasks
+from tasks.views import account, inventory, runs, taskform, tasks, verify
 
 urlpatterns = [
     path("", tasks.home, name="home"),
@@ -17,7 +17,10 @@ urlpatterns = [
     path("backups/new/destination/", taskform.destination_fields, name="task-destination"),
     path("backups/new/next-runs/", taskform.next_runs, name="task-next-runs"),
     path("backups/new/services/", taskform.service_choices, name="task-services"),
+    path("backups/new/verify/", verify.new, name="task-new-verify"),
     path("backups/<int:pk>/configure/", taskform.configure, name="task-configure"),
+    path("backups/<int:pk>/configure/verify/", verify.changed, name="task-configure-verify"),
+    path("backups/<int:pk>/verify/", verify.saved, name="task-verify"),
     path("backups/<int:pk>/copy/", taskform.copy, name="task-copy"),
     path("backups/<int:pk>/run/", tasks.back_up_now, name="task-run"),
     path("backups/<int:pk>/stop/", tasks.stop, name="task-stop"),

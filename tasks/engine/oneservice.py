@@ -1,4 +1,4 @@
-"""One service of a run: its archive, written, proven by reading back, and published."""
+"""One service of a run: its archive, written, proven, and published."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Sealed:
     result: ArchiveResult
     archive: Upload
     manifest: Upload
+    proof: str
+    """What was compared, for the log."""
 
     def publish(self) -> str:
         """Give both their final names, the manifest first, so that no archive is ever without one; return the path."""
@@ -60,9 +62,9 @@ class Writing:
         }
 
     def write(self, service: ServiceSpec, survey: Survey, checking: Callable[[], None]) -> Sealed:
-        """Archive ``service``, read it back and compare, and return it ready to be published.
+        """Archive ``service``, prove it as the task chose to, and return it ready to be published.
 
-        ``checking`` is called when the reading back begins. On any error nothing is left at the destination.
+        ``checking`` is called when a reading back begins. On any error nothing is left at the destination.
         """
         name = self.snapshot.archive_name(service, survey.version)
         archive = self._put(name, eager=True)
@@ -70,9 +72,8 @@ class Writing:
         try:
             beside = self._put(manifest_name(name), eager=False)
             result = self._fill(service, survey, name, archive, beside)
-            checking()
-            self._prove(archive, result)
-            return Sealed(service, survey, name, result, archive, beside)
+            proof = self._prove(archive, result, checking)
+            return Sealed(service, survey, name, result, archive, beside, proof)
         except BaseException:
             archive.abort()
             if beside is not None:
@@ -130,10 +131,18 @@ class Writing:
             "executed_at": _iso(snapshot.started),
         }
 
-    def _prove(self, archive: Upload, result: ArchiveResult) -> None:
+    def _prove(self, archive: Upload, result: ArchiveResult, checking: Callable[[], None]) -> str:
+        """Compare what the destination holds with what was written, and return what exactly was compared."""
         archive.seal(result.size)
+        if not self.snapshot.reads_back:
+            return (
+                f"Size at the destination compared: {result.size:,} bytes as written. The SHA-256 is of what was sent; "
+                "the task does not read archives back."
+            )
+        checking()
         with archive.reader() as reader:
             verify_archive(reader, sha256=result.sha256, check=self.check, scratch=scratch_directory())
+        return "Read back and checked: archive and every member as written."
 
 
 class _Counted:

@@ -204,7 +204,7 @@ class _Execution:
                 f"Archive complete: {one.result.members:,} members, {format_size(one.result.size)}, "
                 f"SHA-256 {one.result.sha256}."
             )
-            self.info("Read back and checked: archive and every member as written.")
+            self.info(one.proof)
         return sealed
 
     def _checking(self) -> None:

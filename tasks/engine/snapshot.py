@@ -45,6 +45,11 @@ class Snapshot:
         """Open the destination."""
         return get_path_type(self.path_type).connect(self.destination, self.secrets)
 
+    @property
+    def reads_back(self) -> bool:
+        """Whether archives are read back from the destination and compared."""
+        return get_path_type(self.path_type).reads_back(self.destination)
+
     def archive_name(self, service: ServiceSpec, version: str) -> str:
         """Return the seed's file name for the archive of ``service``."""
         return file_name(version, service.name, self.started, timezone.get_default_timezone())

@@ -84,6 +84,8 @@ def _destination_rows(editor: TaskEditor, draft: TaskDraft, current: BackupTask)
 
 def _words(field: forms.Field, value: Any) -> str:
     """Return a value as the page shows it."""
+    if isinstance(field, forms.BooleanField):
+        return "Yes" if value else "No"
     labels = dict(field.widget.choices) if isinstance(field, forms.ChoiceField) else {}
     return str(labels.get(value, value if value not in (None, "") else "Empty"))
 

@@ -28,7 +28,7 @@ from tasks.states import Mode, PeriodUnit
 
 # Which path type's fields the browser showed; without script the select may be ahead of them.
 SHOWN = "shown_type"
-TYPE_AGAIN = "Type the password again; it is not kept while the form has errors."
+TYPE_AGAIN = "Type the {} again; it is not kept while the form has errors."
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class TaskEditor:
     def _ask_for_secrets(self) -> None:
         for name in self.path_type.secret_fields:
             if self.destination.data.get(name) and name not in self.destination.errors:
-                self.destination.add_error(name, TYPE_AGAIN)
+                label = str(self.destination.fields[name].label).lower()
+                self.destination.add_error(name, TYPE_AGAIN.format(label))
 
     def problems(self) -> list[Problem]:
         """Return what is wrong, in the order of the page; the first field of these gets the focus."""
@@ -198,6 +199,7 @@ def fresh_destination(path_type: PathType, form: ServicesForm, initial: Mapping[
     """Return the empty fields of a path type with its defaults; of ``initial`` the secrets are left out."""
     known = path_type.form_class.base_fields
     kept = {name: initial[name] for name in known if name in initial and name not in path_type.secret_fields}
+    kept.setdefault("read_back", path_type.read_back_default)
     return path_type.form_class(initial=kept, network=form.backup_object.ip_mode if form.backup_object else "ipv4")
 
 
@@ -238,7 +240,7 @@ def _bound(data: QueryDict, task: BackupTask | None) -> ServicesForm:
 def _stored_destination(task: BackupTask, path_type: PathType, data: QueryDict | None = None) -> DestinationForm:
     return path_type.form_class(
         data,
-        initial={**task.destination, "copies": task.copies},
+        initial={"read_back": path_type.read_back_default, **task.destination, "copies": task.copies},
         network=task.cluster.ip_mode,
         stored=bool(task.sealed_secrets),
     )

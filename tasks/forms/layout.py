@@ -29,6 +29,20 @@ class Section(LayoutObject):
         return render_to_string("tasks/form_section.html", {"section": self, "inner": inner})
 
 
+class Fold(LayoutObject):
+    """Fields that few people need, folded away under a heading."""
+
+    def __init__(self, title: str, is_open: bool, *fields: Any) -> None:
+        self.title = title
+        self.is_open = is_open
+        self.fields = list(fields)
+
+    def render(self, form: forms.BaseForm, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> str:
+        """Return the heading with its fields below."""
+        inner = self.get_rendered_fields(form, context, template_pack, **kwargs)
+        return render_to_string("tasks/form_fold.html", {"fold": self, "inner": inner})
+
+
 def task_helper(editor: TaskEditor) -> FormHelper:
     """Return the layout of the whole form, in the order of the seed."""
     sections = [_schedule(), _configuration(), _destination(editor)]
@@ -42,7 +56,24 @@ def task_helper(editor: TaskEditor) -> FormHelper:
 def destination_helper(form: DestinationForm) -> FormHelper:
     """Return the layout of a path type's fields, which says itself how wide each one is."""
     widths = getattr(form, "widths", {"copies": "w4"})
-    return _helper(*(Field(name, wrapper_class=widths.get(name, "")) for name in form.fields))
+    fields = {name: Field(name, wrapper_class=widths.get(name, "")) for name in form.fields}
+    parts: list[Any] = []
+    folds = {names[0]: (title, names) for title, names in form.folded.items()}
+    folded = {name for names in form.folded.values() for name in names}
+    for name, field in fields.items():
+        if name in folds:
+            title, names = folds[name]
+            is_open = any(form[one].errors or form[one].value() not in _untouched(form, one) for one in names)
+            parts.append(Fold(title, is_open, *(fields[one] for one in names)))
+        elif name not in folded:
+            parts.append(field)
+    return _helper(*parts)
+
+
+def _untouched(form: DestinationForm, name: str) -> tuple[Any, ...]:
+    """Return the values of a field that nobody has decided on."""
+    initial = form.fields[name].initial
+    return (None, "", initial, str(initial))
 
 
 def _task() -> Section:

@@ -15,8 +15,10 @@ from tasks.services.inventory import (
 )
 from tasks.services.runs import back_up_now, stop_run
 from tasks.services.tasks import TaskDraft, configure_task, create_task, delete_task, resume_task, suspend_task
+from tasks.services.verify import DestinationDraft, verify_destination, verify_draft
 
 __all__ = [
+    "DestinationDraft",
     "TaskDraft",
     "back_up_now",
     "check_node",
@@ -32,4 +34,6 @@ __all__ = [
     "save_service",
     "stop_run",
     "suspend_task",
+    "verify_destination",
+    "verify_draft",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from storage.registry import get_path_type
 from tasks import audit, permissions
 from tasks.audit import Actor
 from tasks.errors import EditConflict, Refused
@@ -163,7 +164,7 @@ def _keep_secrets(task: BackupTask, typed: dict[str, str]) -> None:
         stored = task.secrets()
     except KeyLost:
         stored = {}
-    task.set_secrets({**stored, **typed})
+    task.set_secrets(get_path_type(task.path_type).merge_secrets(stored, typed))
     task.save(update_fields=("sealed_secrets",))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -26,7 +27,6 @@ from tasks.forms.editor import (
     upcoming,
 )
 from tasks.forms.layout import destination_helper, task_helper
-from tasks.forms.place import local_place
 from tasks.forms.schedule import ScheduleForm
 from tasks.forms.task import CreateForm
 from tasks.models import BackupTask, Cluster
@@ -45,17 +45,17 @@ def create(request: HttpRequest) -> HttpResponse:
     if not Cluster.objects.exists():
         return render(request, "tasks/form_no_cluster.html")
     if request.method == "GET":
-        return _page(request, open_create({"cluster": request.GET.get("cluster", "")}))
+        return form_page(request, open_create({"cluster": request.GET.get("cluster", "")}))
     if any(name in request.POST for name in _ON_THE_WAY):
-        return _page(request, shown_again(request.POST))
+        return form_page(request, shown_again(request.POST))
     editor = posted(request.POST)
     if not editor.is_valid():
-        return _page(request, editor)
+        return form_page(request, editor)
     try:
         task = services.create_task(actor_of(request), editor.draft(), timezone.now())
     except Refused as refusal:
         editor.refuse(refusal)
-        return _page(request, editor)
+        return form_page(request, editor)
     messages.success(request, f"Task {task.name} created. {_what_next(task)}")
     return redirect("tasks")
 
@@ -66,12 +66,12 @@ def configure(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what may be changed of a task, and change it unless somebody else did meanwhile."""
     task = get_object_or_404(BackupTask.objects.select_related("cluster"), pk=pk)
     if request.method == "GET":
-        return _page(request, open_configure(task))
+        return form_page(request, open_configure(task))
     if any(name in request.POST for name in _ON_THE_WAY):
-        return _page(request, shown_again(request.POST, task))
+        return form_page(request, shown_again(request.POST, task))
     editor = posted(request.POST, task)
     if not editor.is_valid():
-        return _page(request, editor)
+        return form_page(request, editor)
     version = editor.form.cleaned_data["version"]
     try:
         changed = services.configure_task(actor_of(request), task, version, editor.draft(), timezone.now())
@@ -91,7 +91,7 @@ def copy(request: HttpRequest, pk: int) -> HttpResponse:
     task = get_object_or_404(BackupTask.objects.select_related("cluster"), pk=pk)
     if request.method == "POST":
         return create(request)
-    return _page(request, open_create(copied_values(task)), copied=task)
+    return form_page(request, open_create(copied_values(task)), copied=task)
 
 
 @needs(permissions.MANAGE)
@@ -126,12 +126,13 @@ def next_runs(request: HttpRequest) -> HttpResponse:
     return render(request, "tasks/_next_runs.html", context)
 
 
-def _page(request: HttpRequest, editor: TaskEditor, **more: Any) -> HttpResponse:
+def form_page(request: HttpRequest, editor: TaskEditor, **more: Any) -> HttpResponse:
     """Return the whole page around a form."""
     task = editor.task
     context = {
         "editor": editor,
         "form": editor.form,
+        "verify_url": reverse("task-configure-verify", args=[task.pk]) if task else reverse("task-new-verify"),
         "helper": task_helper(editor),
         "problems": editor.problems() if editor.form.is_bound else [],
         "task": task,
@@ -151,7 +152,7 @@ def _destination_context(editor: TaskEditor) -> dict[str, Any]:
         "destination": editor.destination,
         "destination_helper": destination_helper(editor.destination),
         "directory": directory,
-        "place": local_place(directory) if editor.path_type.name == "LocalDir" else None,
+        "place": editor.path_type.place(directory),
     }
 
 

@@ -13,6 +13,7 @@ from tasks.models import BackupTask, Cluster
 # Monday, 08:41:58 in Berlin.
 NOW = datetime(2026, 11, 23, 7, 41, 58, tzinfo=UTC)
 NEW = "/backups/new/"
+HOST_KEY = f"ssh-ed25519 SHA256:{'Q' * 43}"
 ONLY_FULL = (
     "Incremental backup is not supported when component metadata is backed up. "
     "Only Full backup every time is supported."
@@ -48,6 +49,7 @@ SFTP: dict[str, Any] = {
     "username": "iotdb-backup",
     "password": "s3cret",
     "shared_path": "/srv/backup/iotdb",
+    "host_key": f"{HOST_KEY} 10.20.4.18 22",
 }
 
 

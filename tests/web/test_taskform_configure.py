@@ -12,12 +12,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from storage.fields import HostKeyField
 from storage.registry import get_path_type
 from tasks import services
 from tasks.audit import CONSOLE
 from tasks.models import AuditEvent, BackupTask, Service
 from tasks.states import RunState
 from tests.conftest import Login, MakeRun, MakeTask
+from tests.web.taskform_kit import HOST_KEY
 
 BERLIN = ZoneInfo("Europe/Berlin")
 STARTED = datetime(2031, 3, 4, 5, 30, tzinfo=BERLIN)
@@ -27,6 +29,8 @@ DESTINATION = {
     "port": 22,
     "username": "iotdb-backup",
     "shared_path": "/srv/backup/iotdb",
+    "host_key": HOST_KEY,
+    "read_back": False,
 }
 
 
@@ -39,7 +43,9 @@ def client(login: Login, service: Service) -> Client:
 @pytest.fixture
 def periodic(make_task: MakeTask) -> BackupTask:
     """A periodic LocalDir task."""
-    return make_task("plant-daily", mode="periodic", started=STARTED, next_run_at=STARTED, period=2)
+    return make_task(
+        "plant-daily", mode="periodic", started=STARTED, next_run_at=STARTED, period=2, destination={"read_back": False}
+    )
 
 
 @pytest.fixture
@@ -61,6 +67,11 @@ def values(task: BackupTask, **changes: Any) -> dict[str, Any]:
         "shown_type": task.path_type,
     }
     data |= task.destination
+    # A box that is not ticked is not sent, and the host key is sent with its server.
+    if not data["read_back"]:
+        del data["read_back"]
+    if "host_key" in data:
+        data["host_key"] = HostKeyField.bind(HOST_KEY, data["server_ip"], data["port"])
     if task.periodic:
         data |= {
             "zone": "Europe/Berlin",

@@ -17,7 +17,7 @@ from storage.registry import all_path_types, get_path_type
 from tasks.forms.task import CreateForm
 from tasks.models import AuditEvent, BackupTask, Cluster, Node, Service
 from tests.conftest import Login, MakeTask
-from tests.web.taskform_kit import NEW, NOW, ONLY_FULL, SFTP, refused, text_of, values
+from tests.web.taskform_kit import HOST_KEY, NEW, NOW, ONLY_FULL, SFTP, refused, text_of, values
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ def test_a_periodic_task_is_created(client: Client, cluster: Cluster) -> None:
     )
     assert task.started == datetime(2026, 11, 24, 2, tzinfo=ZoneInfo("Europe/Berlin"))
     assert task.next_run_at == task.started
-    assert task.all_services and task.path_type == "LocalDir" and task.destination == {}
+    assert task.all_services and task.path_type == "LocalDir" and task.destination == {"read_back": False}
     assert (task.created_by, task.data_source) == ("backup-administrator", "iotdb-metadata")
     assert "Task plant-daily created." in text_of(response)
     assert "Its next run is Tue 2026-11-24 02:00 (Europe/Berlin)." in text_of(response)
@@ -157,6 +157,8 @@ def test_a_destination_on_a_server_is_stored_without_its_password(
         "port": 22,
         "username": "iotdb-backup",
         "shared_path": "/srv/backup/iotdb",
+        "host_key": HOST_KEY,
+        "read_back": False,
     }
     assert task.secrets() == {"password": "s3cret"}
     assert "s3cret" not in str(AuditEvent.objects.values())

@@ -75,7 +75,7 @@ def test_the_fields_of_a_path_type(client: Client, cluster: Cluster, all_on_offe
     }
     page = client.get("/backups/new/destination/", query).content.decode()
     own = get_path_type(name).form_class.base_fields
-    assert set(re.findall(r'<(?:input|select)[^>]*name="(\w+)"', page)) == {*own, "shown_type"}
+    assert set(re.findall(r'<(?:input|select|textarea)[^>]*name="(\w+)"', page)) == {*own, "shown_type"}
     assert 'value="9"' in page
     assert "10.1.1.1" not in page and "s3cret" not in page
 
