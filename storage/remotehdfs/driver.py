@@ -48,8 +48,8 @@ class Driver(Protocol):
     def delete(self, path: str) -> bool:
         """Remove a file or an empty directory and tell whether it was there."""
 
-    def space(self) -> Space | None:
-        """Return the room left for single copies of files, quotas counted in; None where it is not told."""
+    def space(self, quotas: bool = True) -> Space | None:
+        """Return the room left for single copies of files, with or without quotas; None where it is not told."""
 
     def close(self) -> None:
         """End all connections, waiting for nobody."""

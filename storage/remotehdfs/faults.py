@@ -38,6 +38,7 @@ _EXISTS = {"FileAlreadyExistsException", "AlreadyBeingCreatedException"}
 _BAD_NAMES = {"InvalidPathException", "HadoopIllegalArgumentException", "PathComponentTooLongException"}
 _BAD_PARENTS = {"ParentNotDirectoryException"}
 _NO_FILE = {"FileNotFoundException"}
+_BROKEN_OFF = ("DataTransferError(", "All datanodes ")
 _NO_NODES = ("could only be written to", "could only be replicated to", "not enough space")
 # An InvalidPathException in RPC; over WebHDFS the NameNode checks names by a pattern of its own.
 _SIMPLE = ("SIMPLE authentication is not enabled",)
@@ -135,6 +136,11 @@ def _of_connection(fault: BaseException, java: str, target: Target) -> StoreErro
             f"No NameNode of {target.name_service} is active.",
             cure="Wait for the failover of the HDFS to end, then run the task again.",
             field="active_ip",
+        )
+    if isinstance(fault, RuntimeError | HdfsError) and any(mark in str(fault) for mark in _BROKEN_OFF):
+        return StoreFault(
+            f"A DataNode of {target.name_service} broke off the transfer.",
+            cure="Run the task again; the reason stands in the log of the DataNode.",
         )
     if isinstance(fault, TimeoutError | requests.Timeout):
         return Unreachable(

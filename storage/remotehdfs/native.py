@@ -129,12 +129,13 @@ class RpcDriver:
                 return False
             raise
 
-    def space(self) -> Space | None:
+    def space(self, quotas: bool = True) -> Space | None:
         """Ask the active NameNode itself; the client package cannot."""
         for address in self._found.usable:
             with suppress(OSError, NotRpc, RpcRefused):
                 stats = self._ask(address, "getFsStats")
-                return room(figure(stats, 1), figure(stats, 3), self._replication(address), self._quotas(address))
+                found = self._quotas(address) if quotas else []
+                return room(figure(stats, 1), figure(stats, 3), self._replication(address), found)
         return None
 
     def _ask(self, address: str, method: str, body: bytes = b"") -> dict[int, int | bytes]:

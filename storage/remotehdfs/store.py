@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 from storage.base import Buffer, Entry, Space, Store, Upload
-from storage.errors import BadPath, Corrupt, PathMissing, StoreError, StoreFault
+from storage.errors import BadPath, Corrupt, NoSpace, PathMissing, StoreError, StoreFault
 from storage.remotehdfs.driver import Driver, Writer
 from storage.remotehdfs.namenodes import explain, find
 from storage.remotehdfs.target import WEBHDFS, Target
 
 PIECE = 4 * 1024 * 1024
 """Bytes of one write."""
+FULL_BELOW = 1 << 30
+"""Bytes below which an HDFS counts as full once a write failed: as many a DataNode keeps free by default."""
 
 
 class CannotGoBack(StoreFault):
@@ -147,7 +149,22 @@ class HDFSUpload(Upload):
         if self._held and self._writer:
             piece, self._held = self._held, bytearray()
             self._sent += len(piece)
-            self._writer.write(piece)
+            with self._explained():
+                self._writer.write(piece)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tell a full HDFS from other faults: a DataNode without room just ends the connection."""
+        try:
+            yield
+        except StoreFault as fault:
+            space = self._driver.space(quotas=False)
+            if space is None or space.free >= FULL_BELOW:
+                raise
+            raise NoSpace(
+                f"The DataNodes of {self._target.name_service} are full.",
+                cure="Free space in that HDFS or keep fewer copies.",
+            ) from fault
 
     def truncate(self, size: int) -> None:
         """Drop everything after ``size`` bytes, as long as it was not sent; raise ``CannotGoBack``."""
@@ -161,7 +178,8 @@ class HDFSUpload(Upload):
         """Complete the file and ask the NameNode for its size."""
         self._flush()
         if self._writer:
-            self._writer.close()
+            with self._explained():
+                self._writer.close()
             self._writer = None
         found = self._driver.info(self._partial).size
         if found != size:

@@ -145,18 +145,19 @@ class WebDriver:
         except FAULTS as fault:
             raise self.told(fault, path) from fault
 
-    def space(self) -> Space | None:
+    def space(self, quotas: bool = True) -> Space | None:
         """Ask for it; older servers do not tell."""
         stats = self._ask("GETSTATUS", "/", "FsStatus")
         if not stats:
             return None
+        paths = with_parents(self.target.path) if quotas else []
         defaults = self._ask("GETSERVERDEFAULTS", "/", "FsServerDefaults")
-        quotas = [
+        found = [
             Quota(limit=int(usage.get("spaceQuota", -1)), consumed=int(usage.get("spaceConsumed", 0)))
-            for usage in (self._ask("GETQUOTAUSAGE", path, "QuotaUsage") for path in with_parents(self.target.path))
+            for usage in (self._ask("GETQUOTAUSAGE", path, "QuotaUsage") for path in paths)
         ]
         replication = int(defaults.get("replication", 0))
-        return room(int(stats.get("capacity", 0)), int(stats.get("remaining", 0)), replication, quotas)
+        return room(int(stats.get("capacity", 0)), int(stats.get("remaining", 0)), replication, found)
 
     def _ask(self, operation: str, path: str, key: str) -> dict[str, Any]:
         """Return an answer that the package has no method for, empty where there is none."""

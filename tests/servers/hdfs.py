@@ -24,6 +24,7 @@ from tests.servers.hdfs_layout import SERVICE, Unavailable, distribution, web_ap
 
 NODES = {"nn1": "127.0.0.1", "nn2": "127.0.0.2"}
 USER = "backup"
+SMALL = 256
 TARGET = "/backup/iotdb"
 _SERVER = "org.apache.hadoop.hdfs.server"
 _NAMENODE = f"{_SERVER}.namenode.NameNode"
@@ -271,8 +272,14 @@ def _running(root: Path, **options: Any) -> Iterator[HDFS]:
 
 @pytest.fixture(scope="session")
 def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HDFS]:
-    """One NameNode and one DataNode, shared by all tests of the session; tests leave it running and unhurt."""
-    yield from _running(tmp_path_factory.mktemp("hdfs"))
+    """One NameNode and one DataNode, shared by all tests of the session; tests leave it running and unhurt.
+
+    The disk of the DataNode has ``SMALL`` mebibytes where this machine lets such a disk be mounted.
+    """
+    root = tmp_path_factory.mktemp("hdfs")
+    (root / "data").mkdir()
+    with unixkit.small_disk(root / "data" / "dn1", SMALL):
+        yield from _running(root)
 
 
 @pytest.fixture(scope="module")

@@ -410,8 +410,39 @@ def test_memory_stays_flat(hdfs_server: HDFS, transport: str) -> None:
         for _ in range(16):
             upload.write(block)
         before = resident()
-        for _ in range(112):
+        for _ in range(64):
             upload.write(block)
-        upload.seal(128 << 20)
+        upload.seal(80 << 20)
         assert resident() - before < 48 << 20
         upload.abort()
+
+
+def test_a_full_disk(hdfs_server: HDFS) -> None:
+    block = os.urandom(PIECE)
+    for transport in ("rpc", "webhdfs"):
+        with emptied(connect(hdfs_server, transport=transport)) as store:
+            size = wait_for_room(store)
+            upload = store.put(DIRECTORY, NAME, PARTIAL)
+            with pytest.raises(NoSpace) as caught:
+                for _ in range(2 * size // PIECE):
+                    upload.write(block)
+                upload.seal(2 * size)
+            assert "full" in caught.value.message
+            assert "hacluster" in caught.value.message
+            assert not caught.value.retryable
+            upload.abort()
+            assert store.list(DIRECTORY) == []
+
+
+def wait_for_room(store: HDFSStore) -> int:
+    """Return the size of the small disk once it is nearly empty: blocks of removed files go in the background."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        space = store.free_space()
+        assert space is not None
+        if space.total > 1 << 30:
+            pytest.skip("this machine does not let a small disk be mounted")
+        if space.free > space.total * 0.7:
+            return space.total
+        time.sleep(0.3)
+    raise AssertionError("the removed blocks stayed")
