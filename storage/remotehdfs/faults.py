@@ -90,7 +90,7 @@ def _of_directory(fault: BaseException, java: str, target: Target, path: str) ->
     if java == "AccessControlException" or isinstance(fault, PermissionError):
         return PermissionDenied(
             f"HDFS does not let the user {target.user} write to {target.url(path)}.",
-            cure=f"Give Target Path to that user: hdfs dfs -chown {target.user} {target.path}",
+            cure=f"Give Target Path to that user (hdfs dfs -chown {target.user} {target.path}), or change HDFS User.",
             field="target_path",
         )
     if java in _FULL:

@@ -68,7 +68,7 @@ class Target:
     @property
     def port_label(self) -> str:
         """How the page calls that port."""
-        return "the HTTP port of the NameNodes" if self.transport == WEBHDFS else "Destination NameNode RPC Port"
+        return "Destination NameNode HTTP Port" if self.transport == WEBHDFS else "Destination NameNode RPC Port"
 
     @property
     def port_field(self) -> str:

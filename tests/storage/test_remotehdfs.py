@@ -219,7 +219,7 @@ def test_a_directory_of_somebody_else(hdfs_server: HDFS, transport: str) -> None
     with others as store, pytest.raises(PermissionDenied) as caught:
         store.put(DIRECTORY, NAME, PARTIAL)
     assert caught.value.message == f"HDFS does not let the user backup write to hdfs://hacluster/others/{DIRECTORY}."
-    assert caught.value.cure == "Give Target Path to that user: hdfs dfs -chown backup /others"
+    assert caught.value.cure == "Give Target Path to that user (hdfs dfs -chown backup /others), or change HDFS User."
     assert caught.value.field == "target_path"
     assert not caught.value.retryable
 
