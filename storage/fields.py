@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from django import forms
 
 from storage.base import DestinationForm
-from storage.errors import StoreFault
 from storage.rules import IP_MODES, RuleBroken, clean_address, clean_username
 
 Rule = Callable[[str], str]
@@ -195,16 +194,3 @@ class AccountForm(ServerForm):
 
     def _moved(self, cleaned: dict[str, Any]) -> bool:
         return any(name in cleaned and cleaned[name] != self.initial.get(name) for name in self.bound_to)
-
-
-class NoStoreYet(StoreFault):
-    """The path type has its form but no store that could run it; trying again does not help."""
-
-    retryable = False
-
-    def __init__(self, path_type: str) -> None:
-        super().__init__(
-            f"The store for {path_type} is not part of this version.",
-            cure="Choose another Path Type.",
-            field="path_type",
-        )

@@ -47,6 +47,7 @@ class CIFS(PathType):
     note = "Backup files are stored in the NAS using the CIFS protocol. Deploy the NAS server first."
     form_class = CIFSForm
     secret_fields = ("password",)
+    available = True
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Log in to the server; ``secrets`` holds ``password``."""

@@ -36,6 +36,7 @@ class NFS(PathType):
     name = "NFS"
     note = "Backup files are stored in the NAS using the NFS protocol. Deploy the NAS server first."
     form_class = NFSForm
+    available = True
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the shared directory; where there is no NFS client for this machine, as an administrator mounted it."""

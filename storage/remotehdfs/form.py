@@ -99,6 +99,7 @@ class RemoteHDFS(PathType):
     note = "Backup files are stored in the HDFS directory of the standby cluster."
     form_class = RemoteHDFSForm
     read_back_default = False
+    available = True
     path_field = "target_path"
 
     def summary(self, parameters: Mapping[str, Any]) -> str:

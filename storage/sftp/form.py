@@ -120,6 +120,7 @@ class SFTP(PathType):
     note = "Backup files are stored in the server using the SFTP protocol."
     form_class = SFTPForm
     secret_fields = ("password", "private_key", "passphrase")
+    available = True
     read_back_default = False
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
