@@ -52,6 +52,9 @@ class BackupTask(models.Model):
     suspended = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.CharField(max_length=150, blank=True)
+    # The name of the task's directory below the destination (seed, last step): fixed when the task is created, because
+    # it holds a time in the console's zone, and TIME_ZONE may change.
+    directory = models.CharField(max_length=100, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True)
     next_run_at = models.DateTimeField(null=True, blank=True)
 
@@ -96,6 +99,12 @@ class BackupTask(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, and name the directory of a new task."""
+        if not self.directory:
+            self.directory = directory_name(self.name, self.created_at, timezone.get_default_timezone())
+        super().save(*args, **kwargs)
+
     def clean_fields(self, exclude: Any = None) -> None:
         """Check the name by the rule of names as well."""
         super().clean_fields(exclude=exclude)
@@ -116,11 +125,6 @@ class BackupTask(models.Model):
         if self.mode != Mode.PERIODIC or self.started is None:
             return None
         return Schedule(self.started, self.period, self.period_unit, timezone.get_default_timezone())
-
-    @property
-    def directory(self) -> str:
-        """The name of the task's directory below the destination (seed, last step)."""
-        return directory_name(self.name, self.created_at, timezone.get_default_timezone())
 
     def set_secrets(self, secrets: Mapping[str, str]) -> None:
         """Encrypt ``secrets`` for this row, which has to have its key; the caller saves."""
