@@ -20,7 +20,14 @@ from tasks.workers import WorkersState, workers_state
 THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
 # One zone under several names.
 _UTC = {"UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"}
-_SECTIONS = {"task": "tasks", "run": "tasks", "cluster": "clusters", "service": "clusters", "node": "clusters"}
+_SECTIONS = {
+    "task": "tasks",
+    "run": "tasks",
+    "cluster": "clusters",
+    "service": "clusters",
+    "node": "clusters",
+    "management": "system",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Shell:
             "run": user.has_perm(permissions.RUN),
             "manage": user.has_perm(permissions.MANAGE),
             "inventory": user.has_perm(permissions.INVENTORY),
+            "system": user.has_perm(permissions.SYSTEM),
             "audit": user.has_perm(permissions.AUDIT),
             "people": user.has_perm(permissions.AUDIT) and user.has_perm("auth.view_user"),
         }
@@ -67,7 +75,7 @@ class Shell:
 
     @cached_property
     def section(self) -> str:
-        """Which entry of the navigation the page belongs to: ``tasks``, ``clusters`` or neither."""
+        """Which entry of the navigation the page belongs to: ``tasks``, ``clusters``, ``system`` or none."""
         match = self.request.resolver_match
         name = (match.url_name or "") if match else ""
         return _SECTIONS.get(name.split("-")[0].rstrip("s"), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tasks.views import account, inventory, runs, taskform, tasks, verify
+from tasks.views import account, inventory, runs, system, taskform, tasks, verify
 
 urlpatterns = [
     path("", tasks.home, name="home"),
@@ -33,6 +33,9 @@ urlpatterns = [
     path("runs/<int:pk>/log/", runs.log, name="run-log"),
     path("runs/<int:pk>/log.txt", runs.log_download, name="run-log-download"),
     path("runs/<int:pk>/path/", runs.backup_path, name="run-path"),
+    # System
+    path("system/nodes/", system.management_nodes, name="management-nodes"),
+    path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),
     # Clusters
     path("clusters/", inventory.cluster_list, name="clusters"),
     path("clusters/new/", inventory.cluster_new, name="cluster-new"),

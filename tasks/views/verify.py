@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -144,11 +145,22 @@ def _form(request: HttpRequest, editor: TaskEditor, address: str) -> HttpRespons
     report.typed_secrets = any(editor.destination.data.get(name) for name in editor.path_type.secret_fields)
     wrong = list(_wrong_fields(editor))
     checks = iter(wrong) if wrong else services.verify_draft(actor_of(request), _draft(editor, report.parameters))
+
+
+    def page(**parts: Any) -> HttpResponse:
+        return form_page(request, shown_again(request.POST, editor.task), **parts)
+
+    return answer(request, report, checks, page)
+
+
+def answer(
+    request: HttpRequest, report: Report, checks: Iterator[Check], page: Callable[..., HttpResponse]
+) -> HttpResponseBase:
+    """Send the lines to a script as they come; otherwise the form's ``page`` with all of them, after the end."""
     if request.headers.get(WANTS_LINES):
         return _streamed(_lines_for_script(report, checks))
     lines = list(report.lines(checks))
-    again = shown_again(request.POST, editor.task)
-    return form_page(request, again, report=report, report_lines=lines, report_foot=report.foot())
+    return page(report=report, report_lines=lines, report_foot=report.foot())
 
 
 def _lines_for_script(report: Report, checks: Iterator[Check]) -> Iterator[str]:
@@ -193,7 +205,12 @@ def _wrong_fields(editor: TaskEditor) -> Iterator[Check]:
         text = f"The fields below were not those of {editor.path_type.name}. They are now."
         yield Check("failed", "Fields", text, "Fill them in and verify again.")
         return
-    for name, messages in editor.destination.errors.items():
+    yield from wrong_fields(editor.destination)
+
+
+def wrong_fields(form: BaseForm) -> Iterator[Check]:
+    """Yield a line for each field of a destination that has to change before it can be tried."""
+    for name, messages in form.errors.items():
         if name not in _NOT_NEEDED:
             yield Check("failed", "Fields", " ".join(map(str, messages)), field=name)
 

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from tasks.models import AuditEvent, BackupTask, Cluster, Node, Run, Service
-from tasks.permissions import ADMINISTRATOR, AUDITOR, BACKUP_ADMINISTRATOR, INVENTORY, MANAGE, ROLES, RUN, VIEW
+from tasks.permissions import ADMINISTRATOR, AUDITOR, BACKUP_ADMINISTRATOR, INVENTORY, MANAGE, ROLES, RUN, SYSTEM, VIEW
 from tasks.states import Mode, RunState
 
 # route: (permission that GET needs, permission that POST needs); None: the method is not there (405).
@@ -44,6 +44,8 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "run-log": (VIEW, None),
     "run-log-download": (VIEW, None),
     "run-path": (VIEW, None),
+    "management-nodes": (SYSTEM, SYSTEM),
+    "management-nodes-verify": (None, SYSTEM),
     "clusters": (VIEW, None),
     "cluster-new": (INVENTORY, INVENTORY),
     "cluster": (VIEW, None),
