@@ -131,7 +131,7 @@ def test_the_run_on_top_of_the_history_moves_and_ends_by_itself(page: Page) -> N
     choose(page, "e2e-history", "Back Up Now")
     page.get_by_role("link", name="e2e-history", exact=True).click()
     page.evaluate(MARK)
-    newest = page.locator("[id^=run-]").first
+    newest = page.locator("tr[id^=run-]").first
     expect(newest).to_contain_text("Running", timeout=15_000)
     expect(newest).to_contain_text("Successful", timeout=90_000)
     assert page.evaluate(SAME), "the page was loaded again"
