@@ -15,11 +15,10 @@ from tasks import permissions
 from tasks.middleware import preference_of
 from tasks.models import Preference, Pulse
 from tasks.workers import WorkersState, workers_state
+from tasks.zones import same_clock
 
 # The theme's button goes round in this order; the first is what a person has who chose nothing.
 THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
-# One zone under several names.
-_UTC = {"UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"}
 _SECTIONS = {
     "task": "tasks",
     "run": "tasks",
@@ -94,9 +93,9 @@ class Shell:
 
     @cached_property
     def server_zone(self) -> str:
-        """The server's zone, or nothing where the viewer's is the same."""
-        viewer, server = str(timezone.get_current_timezone()), str(timezone.get_default_timezone())
-        return "" if viewer == server or {viewer, server} <= _UTC else server
+        """The server's zone, or nothing where the viewer's clock shows the same."""
+        server = timezone.get_default_timezone()
+        return "" if same_clock(timezone.get_current_timezone(), server, timezone.now()) else str(server)
 
     @cached_property
     def workers(self) -> WorkersState:

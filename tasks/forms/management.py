@@ -72,6 +72,7 @@ class StandbyForm(SFTPForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["ip_mode"].help_text = ""
         self.fields["server_ip"].help_text = "The standby management node."
         path = self.fields["shared_path"]
         path.label = "Backup directory on the standby node"

@@ -13,6 +13,7 @@ from tasks.forms.fields import Cards, MomentField
 from tasks.middleware import zone_named
 from tasks.schedule import Schedule
 from tasks.states import Mode, PeriodUnit, Policy
+from tasks.zones import same_clock
 
 LIMITS = {PeriodUnit.HOURS: 9999, PeriodUnit.DAYS: 3650}
 ONLY_FULL = (
@@ -74,7 +75,7 @@ class ScheduleForm(forms.Form):
         assert isinstance(started, MomentField)
         started.zone = self.viewer_zone
         started.help_text = f"When the task is started for the first time, in {self.viewer_zone}."
-        if str(self.viewer_zone) != str(timezone.get_default_timezone()):
+        if not same_clock(self.viewer_zone, timezone.get_default_timezone(), now or timezone.now()):
             self.fields["period"].help_text = (
                 "Days keep the time of day over daylight saving in the zone of the server, "
                 f"{timezone.get_default_timezone()}."

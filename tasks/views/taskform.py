@@ -32,6 +32,7 @@ from tasks.forms.task import CreateForm
 from tasks.models import BackupTask, Cluster
 from tasks.states import ACTIVE, Mode
 from tasks.views.common import needs, tell_refusal
+from tasks.zones import same_clock
 
 KEEP_EDITING = "keep_editing"
 SHOW_FIELDS = "show_fields"
@@ -157,10 +158,11 @@ def _destination_context(editor: TaskEditor) -> dict[str, Any]:
 
 
 def _next_context(form: ScheduleForm, moments: list[Any]) -> dict[str, Any]:
+    server_zone = timezone.get_default_timezone()
     return {
         "next_runs": moments,
         "next_zone": form.viewer_zone,
-        "server_zone": timezone.get_default_timezone(),
+        "server_zone": None if same_clock(form.viewer_zone, server_zone, timezone.now()) else server_zone,
         "by_hand": form.is_manual(),
     }
 
