@@ -19,6 +19,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="which to run; all where none is named")
     parser.add_argument("--quick", action="store_true", help="small corpora, about half a minute")
     parser.add_argument("--rounds", type=int, help="how often each command is run")
+    parser.add_argument("--size", type=int, metavar="MIB", help="how much is uploaded to each store (10240: 10 GiB)")
     parser.add_argument(
         "--dir",
         type=Path,
@@ -32,13 +33,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds is at least 1")
+    if options.size is not None and options.size < 1:
+        parser.error("--size is at least 1")
     return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; 1 where ``--strict`` was given and a target was missed."""
     chosen = parse(arguments)
-    options = Options(quick=chosen.quick, rounds=chosen.rounds, directory=chosen.dir)
+    options = Options(quick=chosen.quick, rounds=chosen.rounds, size=chosen.size, directory=chosen.dir)
     results: dict[str, Any] = {}
     missed: list[str] = []
     for name in chosen.names or BENCHES:

@@ -12,13 +12,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. ``directory`` is a place for corpora and archives; None: a temporary one.
+    """What the command line says. ``size`` is that of an upload in MiB, None for the benchmark's own.
 
-    ``say`` prints what is known so far; a benchmark of several parts uses it after each.
+    ``directory`` is a place for corpora and archives; None: a temporary one. ``say`` prints what is known so far; a
+    benchmark of several parts uses it after each.
     """
 
     quick: bool = False
     rounds: int | None = None
+    size: int | None = None
     directory: Path | None = None
     say: Callable[[str], None] = partial(print, flush=True)
 

@@ -27,7 +27,7 @@ _HEAD = f"  {'':24s}{'wall s':>8s} {'CPU s':>7s} {'MB/s':>6s} {'x wall':>7s} {'p
 
 def run(options: Options) -> Outcome:
     """Measure every protocol whose server can be had."""
-    size = (64 if options.quick else 1024) * MIB
+    size = (options.size or (64 if options.quick else 1024)) * MIB
     rounds = options.rounds or (2 if options.quick else 3)
     data: dict[str, Any] = {}
     missed: list[str] = []
