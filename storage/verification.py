@@ -22,6 +22,7 @@ from storage.base import PathType, Store
 from storage.checks import Check, Estimate
 from storage.dialing import dial
 from storage.errors import (
+    AuthenticationFailed,
     BadPath,
     ConsoleError,
     NoSpace,
@@ -181,6 +182,8 @@ class _Chain:
         return [*known, Check("ok", PATH, self.path_type.path_words(self.parameters, self.store))]
 
     def _is_of_path(self, error: StoreError) -> bool:
+        if isinstance(error, AuthenticationFailed):
+            return False
         if isinstance(error, BadPath | PathMissing | PermissionDenied | NoSpace):
             return error.field in (None, self.path_type.path_field)
         return error.field == self.path_type.path_field or not self.path_type.endpoints(self.parameters)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any
 
 from django.forms import BaseForm
@@ -128,7 +130,7 @@ def saved(request: HttpRequest, pk: int) -> HttpResponseBase:
     return _streamed(_page_parts(report, checks, parts))
 
 
-def _page_parts(report: Report, checks: Iterator[Check], parts: list[str]) -> Iterator[str]:
+def _page_parts(report: Report, checks: Iterator[Check], parts: list[str]) -> Generator[str, None, None]:
     before, between, after = parts
     yield before
     yield from report.lines(checks)
@@ -146,7 +148,6 @@ def _form(request: HttpRequest, editor: TaskEditor, address: str) -> HttpRespons
     wrong = list(_wrong_fields(editor))
     checks = iter(wrong) if wrong else services.verify_draft(actor_of(request), _draft(editor, report.parameters))
 
-
     def page(**parts: Any) -> HttpResponse:
         return form_page(request, shown_again(request.POST, editor.task), **parts)
 
@@ -163,35 +164,30 @@ def answer(
     return page(report=report, report_lines=lines, report_foot=report.foot())
 
 
-def _lines_for_script(report: Report, checks: Iterator[Check]) -> Iterator[str]:
+def _lines_for_script(report: Report, checks: Iterator[Check]) -> Generator[str, None, None]:
     """Yield one fragment a line; each names by ``data-into`` the place it goes to."""
     for line in report.lines(checks):
         yield f"{line}\n"
     yield f"{report.foot()}\n"
 
 
-def _streamed(parts: Iterator[str]) -> StreamingHttpResponse:
+def _streamed(parts: Generator[str, None, None]) -> StreamingHttpResponse:
     """Return a response whose lines are written in the zone of this request, and kept by no proxy."""
-    zone = timezone.get_current_timezone()
-
-    def in_zone() -> Iterator[bytes]:
-        for part in parts:
-            yield part.encode()
-
-    response = StreamingHttpResponse(_with_zone(in_zone(), zone))
+    response = StreamingHttpResponse(_in_zone(parts, timezone.get_current_timezone()))
     response.headers["X-Accel-Buffering"] = "no"
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
 
-def _with_zone(parts: Iterator[bytes], zone: Any) -> Iterator[bytes]:
+def _in_zone(parts: Generator[str, None, None], zone: tzinfo) -> Iterator[bytes]:
     """Make each part while ``zone`` is active; the middleware's own override has ended by then."""
-    while True:
-        with timezone.override(zone):
-            part = next(parts, None)
-        if part is None:
-            return
-        yield part
+    with closing(parts):
+        while True:
+            with timezone.override(zone):
+                part = next(parts, None)
+            if part is None:
+                return
+            yield part.encode()
 
 
 def _parameters(editor: TaskEditor) -> dict[str, Any]:

@@ -115,12 +115,6 @@ def test_a_failure_ends_the_chain_and_leaves_nothing(
     remote: Remote, place: str, error: Exception, expected: list[tuple[str, str]]
 ) -> None:
     remote.faults[place] = [error]
-    remote.endpoints = lambda parameters: []  # type: ignore[method-assign]
-    if place == "connect" and isinstance(error, AuthenticationFailed):
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        remote.endpoints = lambda parameters: [Endpoint("127.0.0.1", port)]  # type: ignore[method-assign]
-        expected = [("Resolve and connect", "ok"), *expected]
     assert lines(remote) == expected
 
 
