@@ -5,6 +5,7 @@ Times are shown in the zone that is active for the viewer, always as ``<time dat
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 
 from django import template
@@ -49,6 +50,15 @@ def when(value: Moment, nothing: str = "Never") -> SafeString | str:
     local = timezone.localtime(value)
     text = f"{day_word(local.date(), timezone.localdate())} {local:%H:%M}"
     return _time(local, text)
+
+
+@register.filter
+def on(value: Moment, nothing: str = "never") -> SafeString | str:
+    """Return a moment as ``when`` does, for the middle of a sentence: ``today 02:00``."""
+    if value is None:
+        return nothing
+    local = timezone.localtime(value)
+    return _time(local, f"{day_word(local.date(), timezone.localdate()).lower()} {local:%H:%M}")
 
 
 @register.filter
@@ -114,6 +124,13 @@ def size(value: int | None, nothing: str = "No file") -> SafeString | str:
 def speed(value: float) -> str:
     """Return a speed in bytes per second in words."""
     return format_speed(value)
+
+
+@register.filter
+def path(value: str) -> SafeString:
+    """Return a path or an address that breaks after its slashes, and within a name only where that is too long."""
+    parts = (part for part in re.split(r"(?<=[^/]/)(?=[^/])", value) if part)
+    return format_html_join("", '<span class="seg">{}</span>', ((part,) for part in parts))
 
 
 @register.filter

@@ -93,3 +93,24 @@ def test_sentences_are_parted() -> None:
 
 def test_markup_in_a_name_stays_text() -> None:
     assert "<b>" not in tags.icon("<b>")
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/srv/backup/iotdb", ["/srv/", "backup/", "iotdb"]),
+        ("hacluster/user/", ["hacluster/", "user/"]),
+        ("10.20.4.18", ["10.20.4.18"]),
+        ("//nas/share$", ["//nas/", "share$"]),
+        ("a<b/c", ["a&lt;b/", "c"]),
+        ("", []),
+    ],
+)
+def test_a_path_breaks_after_its_slashes(path: str, parts: list[str]) -> None:
+    assert tags.path(path) == "".join(f'<span class="seg">{part}</span>' for part in parts)
+
+
+def test_days_near_now_are_lower_case_in_the_middle_of_a_sentence() -> None:
+    today = timezone.localtime()
+    assert f">today {today:%H:%M}</time>" in tags.on(today)
+    assert tags.on(None) == "never"

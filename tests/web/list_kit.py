@@ -17,8 +17,8 @@ def page(client: Client, query: str = "") -> str:
 
 
 def squeezed(text: str) -> str:
-    """Return ``text`` with every run of white space as one blank."""
-    return re.sub(r"\s+", " ", text)
+    """Return ``text`` with every run of white space as one blank, and the parts of paths joined."""
+    return re.sub(r'<span class="seg">([^<]*)</span>', r"\1", re.sub(r"\s+", " ", text))
 
 
 def names(text: str) -> list[str]:

@@ -40,7 +40,7 @@ def test_a_task_that_never_ran(admin: Client, make_task: MakeTask) -> None:
 )
 def test_the_period_in_words(admin: Client, make_task: MakeTask, period: int, unit: str, words: str) -> None:
     make_task(mode=Mode.PERIODIC, period=period, period_unit=unit)
-    assert f"Periodic, {words}<" in page(admin)
+    assert f'>Periodic,</span> <span class="nowrap">{words}<' in page(admin)
 
 
 def test_the_next_run_and_a_suspended_task(admin: Client, make_task: MakeTask) -> None:
