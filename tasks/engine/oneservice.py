@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from storage.base import Store, Upload
+from storage.errors import AlreadyExists
 from tasks.engine.archive import ArchiveResult, ArchiveWriter, verify_archive
 from tasks.engine.snapshot import Snapshot, scratch_directory, spool_path
 from tasks.engine.spool import SpooledUpload
@@ -29,10 +30,17 @@ class Sealed:
     proof: str
     """What was compared, for the log."""
 
-    def publish(self) -> str:
-        """Give both their final names, the manifest first, so that no archive is ever without one; return the path."""
+    def publish(self, take_back: Callable[[str], None]) -> str:
+        """Give both their final names, the manifest first, so that no archive is ever without one; return the path.
+
+        ``take_back`` removes the manifest by its name where somebody else's file has the archive's.
+        """
         self.manifest.publish()
-        return self.archive.publish()
+        try:
+            return self.archive.publish()
+        except AlreadyExists:
+            take_back(manifest_name(self.name))
+            raise
 
     def abort(self) -> None:
         """Remove what is still under a partial name."""

@@ -7,30 +7,32 @@ the moment its record is written under the lease. Whatever ends a run before tha
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from storage.base import Store
-from storage.errors import ConsoleError, NoSpace, StoreFault
+from storage.errors import ConsoleError, NoSpace, StoreError
 from storage.registry import get_path_type
-from tasks.engine import record, retention, sweep
+from tasks.engine import publishing, record, retention, sweep
+from tasks.engine.ending import end, unforeseen
 from tasks.engine.keeper import Keeper
 from tasks.engine.lease import Lease
 from tasks.engine.oneservice import Sealed, Writing
 from tasks.engine.record import Outcome
 from tasks.engine.snapshot import Snapshot, scratch_directory, take
 from tasks.engine.standby import Standby
-from tasks.errors import LeaseLost, RunEnded, RunStopped, Unreadable
-from tasks.models import BackupFile, Run
+from tasks.errors import LeaseLost, RunEnded, RunStopped
+from tasks.models import Run
 from tasks.sources.base import ServiceSpec, Survey
-from tasks.states import GOOD, RunState
-from tasks.units import format_duration, format_size
+from tasks.states import RunState
+from tasks.units import format_size
 
 log = logging.getLogger(__name__)
 # A later set is seldom much bigger than the one before; the first one is bounded by its source.
@@ -53,43 +55,8 @@ def execute(lease: Lease) -> None:
         outcome = Outcome(RunState.FAILED, str(error), error.code)
     except Exception as error:
         log.exception("run %s failed unforeseen", lease.run_id)
-        outcome = Outcome(RunState.FAILED, *_unforeseen(lease.run_id, error))
-    _end(lease, outcome, began_to_write=execution.writing is not None)
-
-
-def _end(lease: Lease, outcome: Outcome, *, began_to_write: bool) -> None:
-    """Record the end in log and database, and remove what a run without a set left behind.
-
-    A destination that refused the password is not asked a second time for the sake of nothing: accounts get locked.
-    """
-    run = Run.objects.select_related("task").get(pk=lease.run_id)
-    took = format_duration(timezone.now() - run.began)
-    if outcome.state in GOOD:
-        text = f"{outcome.state.label} in {took}."
-        if run.task.next_run_at:
-            zone = timezone.get_default_timezone()
-            text += f" The next run is {timezone.localtime(run.task.next_run_at, zone):%Y-%m-%d %H:%M}."
-        record.write_line(lease.run_id, "INFO", text)
-    else:
-        level = "INFO" if outcome.state == RunState.STOPPED else "ERROR"
-        record.write_line(lease.run_id, level, outcome.reason)
-    record.finish(lease.run_id, outcome, timezone.now(), token=lease.token)
-    record.count_sets(run.task_id)
-    if outcome.state not in GOOD and began_to_write:
-        sweep.sweep_run(lease.run_id)
-
-
-def _unforeseen(run_id: int, error: Exception) -> tuple[str, str]:
-    """Return message and code for an error that nobody translated; its text may hold anything and is not shown."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk that holds {settings.DATA_DIR} is full. Free space there.", NoSpace.code
-    if isinstance(error, PermissionError):
-        return "The console may not read or write a file. The server's log names it.", Unreadable.code
-    return (
-        f"The run failed for a reason that the console did not foresee ({type(error).__name__}). "
-        f"The server's log holds the details under run {run_id}.",
-        StoreFault.code,
-    )
+        outcome = Outcome(RunState.FAILED, *unforeseen(lease.run_id, error))
+    end(lease, outcome, began_to_write=execution.writing is not None)
 
 
 class _Execution:
@@ -111,15 +78,17 @@ class _Execution:
             snapshot = take(run)
             Run.objects.filter(pk=run.pk).update(parameters=snapshot.as_json())
             run.parameters = snapshot.as_json()
-            surveys = self.survey(snapshot)
+            surveys = self.survey(snapshot, keeper.check)
             store = stack.enter_context(snapshot.connect())
             self.look_for_room(snapshot, store, sum(survey.bytes for _, survey in surveys))
-            sweep.sweep_partials(store, snapshot.directory)
+            self.sweep(snapshot, store)
+            snapshot = self.take_names(snapshot, surveys, store)
             self.writing = Writing(snapshot, store, keeper.check, self.log, stack)
             sealed = self.write_all(surveys, stack)
             keeper.check()
-            self.publish(snapshot, sealed, store)
-            self.keep_copies(snapshot, store)
+            self.step = "Publishing"
+            publishing.publish(self.lease, snapshot, sealed, store, self.info)
+            self.keep_copies(snapshot, store, keeper)
             self.synchronize(snapshot, store, keeper)
             return self.outcome()
 
@@ -132,22 +101,26 @@ class _Execution:
 
     def info(self, text: str) -> None:
         """Add a line to the run's log."""
-        record.write_line(self.run.pk, "INFO", text)
+        self.log("INFO", text)
 
     def log(self, level: str, text: str) -> None:
-        """Take a line from the source."""
-        record.write_line(self.run.pk, level, text)
+        """Add a line to the run's log; how long the database may be away is for the keeper to say, not for a line."""
+        try:
+            record.write_line(self.run.pk, level, text)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("run %s: not in its log, %s: %s", self.run.pk, type(error).__name__, text)
+            connection.close()
 
     def warn(self, text: str) -> None:
         """Note something that makes the run end as *Successful with warnings*."""
-        record.write_line(self.run.pk, "WARN", text)
+        self.log("WARN", text)
         self.warnings.append(text)
 
-    def survey(self, snapshot: Snapshot) -> list[tuple[ServiceSpec, Survey]]:
+    def survey(self, snapshot: Snapshot, check: Callable[[], None]) -> list[tuple[ServiceSpec, Survey]]:
         """Look at every service before anything is written, so that a missing one costs nothing."""
         surveys = []
         for service in snapshot.services:
-            survey = snapshot.source.survey(service)
+            survey = snapshot.source.survey(service, check)
             self.info(
                 f"{snapshot.cluster} {service.name}: version {survey.version or 'unknown'}, "
                 f"{survey.files:,} files, {format_size(survey.bytes)}."
@@ -155,20 +128,21 @@ class _Execution:
             for warning in survey.warnings:
                 self.warn(warning)
             surveys.append((service, survey))
+        check()
         expected = sum(survey.bytes for _, survey in surveys)
         Run.objects.filter(pk=self.run.pk).update(bytes_expected=expected)
         return surveys
 
     def look_for_room(self, snapshot: Snapshot, store: Store, source_bytes: int) -> None:
         """Refuse to start what would not fit; raise ``NoSpace`` with the figures."""
+        last = record.kept_sets(snapshot.task_id).values_list("size", flat=True).first()
+        need = min(source_bytes, int(last * GROWTH)) if last else source_bytes
         space = store.free_space()
         if not store.in_place:
-            self._look_for_room_in_spool(source_bytes)
+            self._look_for_room_in_spool(need)
         if space is None:
             self.info("The destination does not tell how much room it has.")
             return
-        last = record.kept_sets(snapshot.task_id).values_list("size", flat=True).first()
-        need = min(source_bytes, int(last * GROWTH)) if last else source_bytes
         where = f"{snapshot.path_type} {get_path_type(snapshot.path_type).summary(snapshot.destination)}"
         self.info(f"Free space on {where}: {format_size(space.free)}. Estimate for this run: {format_size(need)}.")
         floor = settings.FREE_SPACE_FLOOR
@@ -180,16 +154,38 @@ class _Execution:
                 field="copies",
             )
 
-    def _look_for_room_in_spool(self, source_bytes: int) -> None:
+    def _look_for_room_in_spool(self, need: int) -> None:
         """The archive waits on this machine for its upload: it has to fit here as well."""
+        sweep.sweep_spool()
         free = shutil.disk_usage(scratch_directory()).free
-        if free - source_bytes < settings.FREE_SPACE_FLOOR:
+        if free - need < settings.FREE_SPACE_FLOOR:
             raise NoSpace(
                 f"The disk of this machine that holds {settings.DATA_DIR} has {format_size(free)} free. Archives wait "
-                f"there for their upload; this one may need {format_size(source_bytes)}, and "
+                f"there for their upload; this one may need {format_size(need)}, and "
                 f"{format_size(settings.FREE_SPACE_FLOOR)} have to stay free.",
                 cure="Free space there, or lower FREE_SPACE_FLOOR_MB.",
             )
+
+    def sweep(self, snapshot: Snapshot, store: Store) -> None:
+        """Remove what earlier runs left behind; what resists is no reason not to back up."""
+        try:
+            removed = sweep.sweep_task(snapshot.task_id, store, snapshot.directory)
+        except StoreError as error:
+            self.warn(f"What an earlier run left behind could not be removed. {error}")
+            return
+        if removed:
+            self.info(f"Removed {removed} partial files that earlier runs had left behind.")
+
+    def take_names(self, snapshot: Snapshot, surveys: list[tuple[ServiceSpec, Survey]], store: Store) -> Snapshot:
+        """Return the snapshot with names that are free, and say so where they are not those of the clock."""
+        named = publishing.with_free_names(snapshot, surveys, store)
+        if named.started != snapshot.started:
+            local = timezone.localtime(named.started, timezone.get_default_timezone())
+            self.info(
+                "A file with the time of this run in its name is there already. "
+                f"The names of this run have the next free second, {local:%Y-%m-%d %H:%M:%S}."
+            )
+        return named
 
     def write_all(self, surveys: list[tuple[ServiceSpec, Survey]], stack: ExitStack) -> list[Sealed]:
         """Write and prove the archives of all services; none is published before all are whole."""
@@ -210,51 +206,15 @@ class _Execution:
     def _checking(self) -> None:
         self.step = "Reading back"
 
-    def publish(self, snapshot: Snapshot, sealed: list[Sealed], store: Store) -> None:
-        """Rename all archives to their final names and record the set.
-
-        The files are on record before they get their names: what a crash leaves in between is found and removed.
-        """
-        self.step = "Publishing"
-        files = [self.file_of(one, snapshot, store) for one in sealed]
-        if not record.announce(self.lease.run_id, self.lease.token, files):
-            raise LeaseLost("The run no longer belonged to this worker when its files were to be published.")
-        for position, one in enumerate(sealed):
-            try:
-                path = one.publish()
-            except BaseException:
-                # What never got its final name is not ours under that name, and must not be swept by it.
-                names = [later.name for later in sealed[position:]]
-                BackupFile.objects.filter(run=self.run, name__in=names).delete()
-                raise
-            self.info(f"Published as {path}.")
-        size = sum(one.result.size for one in sealed)
-        if not record.prove(self.lease.run_id, self.lease.token, timezone.now(), size):
-            raise LeaseLost("The run no longer belonged to this worker when its files were published.")
-
-    def file_of(self, one: Sealed, snapshot: Snapshot, store: Store) -> BackupFile:
-        """Return the record of an archive that is about to be published."""
-        return BackupFile(
-            run=self.run,
-            service=one.service.name,
-            directory=snapshot.directory,
-            name=one.name,
-            path=store.full_path(snapshot.directory, one.name),
-            size=one.result.size,
-            sha256=one.result.sha256,
-            members=one.result.members,
-            source_bytes=one.result.source_bytes,
-            version=one.survey.version,
-            cluster_id=one.survey.cluster_id,
-        )
-
-    def keep_copies(self, snapshot: Snapshot, store: Store) -> None:
+    def keep_copies(self, snapshot: Snapshot, store: Store, keeper: Keeper) -> None:
         """Remove the sets that are too many; from here on nothing can make the run fail."""
         self.step = "Keeping copies"
         self.run.refresh_from_db()
         try:
-            for warning in retention.apply(snapshot, self.run, store):
+            for warning in retention.apply(snapshot, self.run, store, keeper.check):
                 self.warn(warning)
+        except LeaseLost:
+            raise
         except ConsoleError as error:
             self.warn(f"Retention: nothing was removed. {error}")
 

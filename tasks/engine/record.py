@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from tasks.models import BackupFile, BackupTask, LogLine, Run
 from tasks.states import ACTIVE, GOOD, MOVES, RunState
@@ -55,9 +55,13 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
     """End a run and copy its result onto its task; return False when the run was not ours to end.
 
     ``token`` is the lease of the worker that ends it; None ends a run that waits, or one whose lease is given up by
-    the caller. Nothing changes unless the move is allowed by the table of states.
+    the caller. Nothing changes unless the move is allowed by the table of states. A run whose set is published and
+    proven never ends as failed or stopped, whatever came after: the set would be there and count for nothing.
     """
     lock_task_of(run_id)
+    if outcome.state not in GOOD and Run.objects.filter(pk=run_id, verified_at__isnull=False).exists():
+        reason = f"{outcome.reason} The set had been published and proven before."
+        outcome = Outcome(RunState.WARNINGS, reason, outcome.code)
     befores = [before for before, afters in MOVES.items() if outcome.state in afters]
     rows = Run.objects.filter(pk=run_id, state__in=befores)
     if token is not None:
@@ -72,7 +76,10 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
     )
     if not changed:
         return False
-    copy_to_task(Run.objects.get(pk=run_id))
+    run = Run.objects.get(pk=run_id)
+    copy_to_task(run)
+    if outcome.state in GOOD:
+        count_sets(run.task_id)
     return True
 
 
@@ -112,7 +119,9 @@ def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
 @transaction.atomic
 def announce(run_id: int, token: str, files: list[BackupFile]) -> bool:
     """Put files on record that are about to get their final names; return False when the lease is gone."""
-    if not Run.objects.filter(pk=run_id, state=RunState.RUNNING, lease_token=token).exists():
+    # Locked, so that nobody gives the run up and sweeps between the look and the record.
+    held = Run.objects.select_for_update().filter(pk=run_id, state=RunState.RUNNING, lease_token=token)
+    if not held.values_list("pk").first():
         return False
     BackupFile.objects.bulk_create(files)
     return True
@@ -133,23 +142,25 @@ def prove(run_id: int, token: str, now: datetime, size: int) -> bool:
 
 def give_up(run: Run, reason: str, now: datetime) -> bool:
     """End a run whose worker was lost: failed, or, where its set was proven already, good with a warning."""
-    if run.verified_at is None:
-        return finish(run.pk, Outcome(RunState.FAILED, reason, "worker-lost"), now, token=run.lease_token)
-    reason = f"{reason} The set had been published and proven before."
-    ended = finish(run.pk, Outcome(RunState.WARNINGS, reason, "worker-lost"), now, token=run.lease_token)
-    count_sets(run.task_id)
-    return ended
+    return finish(run.pk, Outcome(RunState.FAILED, reason, "worker-lost"), now, token=run.lease_token)
 
 
 def count_sets(task_id: int) -> int:
-    """Recount the sets that a task keeps, store the figure on the task and return it."""
-    kept = kept_sets(task_id).count()
-    BackupTask.all_tasks.filter(pk=task_id).update(sets_kept=kept)
-    return kept
+    """Recount the sets that a task keeps where its newest one lies, store the figure on the task and return it."""
+    kept = kept_sets(task_id)
+    newest = BackupFile.objects.filter(run__in=kept).order_by("-run_id").first()
+    if newest is not None:
+        kept = kept.filter(files__path__startswith=newest.path.removesuffix(newest.name))
+    count = kept.order_by().distinct().count()
+    BackupTask.all_tasks.filter(pk=task_id).update(sets_kept=count)
+    return count
 
 
 def kept_sets(task_id: int) -> QuerySet[Run]:
-    """Return the runs of a task whose set is verified and still at the destination, newest first."""
+    """Return the runs of a task whose set is verified and still at its destination, newest first.
+
+    The number of a run tells which one is newer; its time does not, where the clock was set back.
+    """
     return Run.objects.filter(
         task_id=task_id, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True
-    ).order_by(F("started_at").desc(), "-id")
+    ).order_by("-id")

@@ -1,95 +1,162 @@
 """Which backup file sets go and which stay (design.md, decision 8).
 
-``plan`` is pure. It sees verified sets only, keeps the newest ``copies`` of them, and never takes the last one.
-``apply`` removes what the plan says, by the names that were recorded and no others, an archive before its manifest.
+``plan`` is pure. It keeps the newest ``copies`` of the sets that are whole, and never takes the last one. ``apply``
+removes what the plan says, by the names that were recorded and no others, an archive before its manifest. Each
+destination keeps its own copies: sets of the task that lie elsewhere are neither counted nor touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils import timezone
 
 from storage.base import Store
-from storage.errors import ConsoleError, StoreError
+from storage.errors import ConsoleError
 from tasks.engine.record import kept_sets, write_line
 from tasks.engine.snapshot import Snapshot
+from tasks.errors import LeaseLost, RunEnded
 from tasks.models import BackupFile, Run
 from tasks.naming import manifest_name
 
 
 @dataclass(frozen=True)
 class SetInfo:
-    """A verified backup file set: the run that made it, and when."""
+    """A verified backup file set: the run that made it, when, and whether all its files are still as recorded."""
 
     run_id: int
     taken_at: datetime
+    whole: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays and what goes, newest first."""
+    """What stays and what goes, newest first. ``spare`` are sets that are not whole, but too new to go."""
 
     keep: tuple[SetInfo, ...]
     remove: tuple[SetInfo, ...]
+    spare: tuple[SetInfo, ...] = ()
 
 
 def plan(sets: Sequence[SetInfo], copies: int) -> Plan:
     """Return what to do with the verified ``sets`` of a destination that may keep ``copies`` of them.
 
-    The order of ``sets`` does not matter. At least one set is kept whatever ``copies`` says.
+    The order of ``sets`` does not matter. At least one set is kept whatever ``copies`` says. Runs of a task follow each
+    other, so their numbers tell which set is newer; a clock that was set back does not. A set that is not whole counts
+    for nothing, and goes when ``copies`` whole ones are newer.
     """
-    newest_first = sorted(sets, key=lambda one: (one.taken_at, one.run_id), reverse=True)
-    kept = max(1, copies)
-    return Plan(tuple(newest_first[:kept]), tuple(newest_first[kept:]))
+    newest_first = sorted(sets, key=lambda one: one.run_id, reverse=True)
+    wanted = max(1, copies)
+    keep: list[SetInfo] = []
+    remove: list[SetInfo] = []
+    spare: list[SetInfo] = []
+    for one in newest_first:
+        if len(keep) == wanted:
+            remove.append(one)
+        else:
+            (keep if one.whole else spare).append(one)
+    return Plan(tuple(keep), tuple(remove), tuple(spare))
 
 
-def planned(task_id: int, copies: int, run: Run | None = None) -> Plan:
-    """Return the plan for the sets of a task, with the set of ``run``, which is about to count, among them."""
-    runs = list(kept_sets(task_id))
-    if run is not None and all(known.pk != run.pk for known in runs):
-        runs.append(run)
-    return plan([SetInfo(known.pk, known.began) for known in runs], copies)
+def apply(snapshot: Snapshot, run: Run, store: Store, check: Callable[[], None]) -> list[str]:
+    """Remove what the plan says and return warnings; what cannot be removed stays on record and is tried again.
+
+    A set that goes is struck off before its first file is deleted, so that half a set never counts. ``check`` is asked
+    before each set; where it ends the run, the rest stays for the next one. Raises ``LeaseLost``, and errors of the
+    destination when it cannot be listed; then nothing was removed.
+    """
+    return _Retention(snapshot, run, store, check).apply()
 
 
-def apply(snapshot: Snapshot, run: Run, store: Store) -> list[str]:
-    """Remove what the plan says and return warnings; what cannot be removed stays on record and is tried again."""
-    plan_now = planned(snapshot.task_id, snapshot.copies, run)
-    warnings: list[str] = []
-    removed = 0
-    for one in plan_now.remove:
-        try:
-            removed += _remove_set(one.run_id, store, run.pk)
-        except ConsoleError as error:
-            warnings.append(f"Retention: the set of {_when(one.taken_at)} could not be removed. {error}")
-    kept = len(plan_now.keep) + len(plan_now.remove) - removed
-    write_line(run.pk, "INFO", f"Retention: {kept} of {snapshot.copies} sets are kept, {removed} removed.")
-    return warnings
+@dataclass
+class _Retention:
+    snapshot: Snapshot
+    run: Run
+    store: Store
+    check: Callable[[], None]
+    warnings: list[str] = field(default_factory=list)
+
+    def apply(self) -> list[str]:
+        here, elsewhere = self._sets()
+        found = self._found(here)
+        lacks = {known.pk: _lacks(files, found) for known, files in here.items()}
+        sets = [SetInfo(known.pk, known.began, not lacks[known.pk]) for known in here]
+        decided = plan(sets, self.snapshot.copies)
+        for one in decided.spare:
+            self.warnings.append(f"The set of {_when(one.taken_at)} does not count: {' '.join(lacks[one.run_id])}")
+        self.check()
+        gone = [one.run_id for one in decided.remove]
+        Run.objects.filter(pk__in=gone, set_removed_at__isnull=True).update(set_removed_at=timezone.now())
+        removed = self._remove_struck_off()
+        text = f"Retention: {len(decided.keep)} of {self.snapshot.copies} sets are kept, {removed} removed."
+        if elsewhere:
+            text += f" Sets at another destination, which are not touched: {elsewhere}."
+        write_line(self.run.pk, "INFO", text)
+        return self.warnings
+
+    def _sets(self) -> tuple[dict[Run, list[BackupFile]], int]:
+        """Return the sets at this destination with their files, and the number of those elsewhere."""
+        runs = list(kept_sets(self.snapshot.task_id).prefetch_related("files"))
+        if all(known.pk != self.run.pk for known in runs):
+            runs.append(self.run)
+        sets = {known: list(known.files.all()) for known in runs}
+        here = {known: files for known, files in sets.items() if self._is_here(files)}
+        return here, len(sets) - len(here)
+
+    def _is_here(self, files: list[BackupFile]) -> bool:
+        """Tell whether all ``files`` lie at this destination: a task may have been configured to another one since."""
+        return bool(files) and all(self.store.full_path(one.directory, one.name) == one.path for one in files)
+
+    def _found(self, here: dict[Run, list[BackupFile]]) -> dict[tuple[str, str], int]:
+        """Return the sizes of all files in the directories of these sets."""
+        directories = {file.directory for files in here.values() for file in files}
+        return {(one, entry.name): entry.size for one in directories for entry in self.store.list(one)}
+
+    def _remove_struck_off(self) -> int:
+        """Delete the files of all sets that were struck off, now or earlier, and return how many sets went."""
+        files = BackupFile.objects.filter(
+            run__task_id=self.snapshot.task_id, run__set_removed_at__isnull=False, removed_at__isnull=True
+        )
+        struck: dict[Run, list[BackupFile]] = {}
+        for file in files.select_related("run").order_by("run_id", "pk"):
+            struck.setdefault(file.run, []).append(file)
+        removed = 0
+        for known, its in struck.items():
+            if not self._is_here(its):
+                continue
+            try:
+                self.check()
+                self._remove(known, its)
+                removed += 1
+            except LeaseLost:
+                raise
+            except ConsoleError as error:
+                self.warnings.append(f"Retention: the set of {_when(known.began)} could not be removed. {error}")
+                if error.retryable or isinstance(error, RunEnded):
+                    # A server that does not answer is not asked once more for each set.
+                    break
+        return removed
+
+    def _remove(self, known: Run, files: list[BackupFile]) -> None:
+        for file in files:
+            self.store.delete(file.directory, file.name)
+            self.store.delete(file.directory, manifest_name(file.name))
+            BackupFile.objects.filter(pk=file.pk).update(removed_at=timezone.now())
+        write_line(self.run.pk, "INFO", f"Retention: removed the set of {_when(known.began)} ({len(files)} files).")
 
 
-def _remove_set(run_id: int, store: Store, by_run: int) -> int:
-    """Remove the files of one set and return 1; 0 where they lie at another destination and are not touched."""
-    files = list(BackupFile.objects.filter(run_id=run_id, removed_at__isnull=True))
-    here = [file for file in files if _is_here(file, store)]
-    if len(here) < len(files):
-        return 0
-    for file in here:
-        store.delete(file.directory, file.name)
-        with suppress(StoreError):
-            store.delete(file.directory, manifest_name(file.name))
-        BackupFile.objects.filter(pk=file.pk).update(removed_at=timezone.now())
-    set_of = Run.objects.get(pk=run_id)
-    Run.objects.filter(pk=run_id).update(set_removed_at=timezone.now())
-    write_line(by_run, "INFO", f"Retention: removed the set of {_when(set_of.began)} ({len(files)} files).")
-    return 1
-
-
-def _is_here(file: BackupFile, store: Store) -> bool:
-    """Tell whether ``file`` lies at this destination: a task may have been configured to another one since."""
-    return store.full_path(file.directory, file.name) == file.path
+def _lacks(files: list[BackupFile], found: dict[tuple[str, str], int]) -> list[str]:
+    """Hold the files of a set against what the destination shows; return sentences on what differs."""
+    sentences = []
+    for file in files:
+        size = found.get((file.directory, file.name))
+        if size is None:
+            sentences.append(f"{file.path} is not there any more.")
+        elif size != file.size:
+            sentences.append(f"{file.path} has {size:,} of {file.size:,} bytes.")
+    return sentences
 
 
 def _when(moment: datetime) -> str:

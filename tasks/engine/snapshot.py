@@ -94,7 +94,8 @@ def take(run: Run) -> Snapshot:
         cluster=task.cluster.name,
         directory=task.directory,
         path_type=task.path_type,
-        destination=dict(task.destination),
+        # With what may change meanwhile looked up now: leftovers are swept where they were written.
+        destination=get_path_type(task.path_type).prepare(task.destination),
         copies=task.copies,
         data_source=task.data_source,
         services=services,

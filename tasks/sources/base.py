@@ -18,6 +18,10 @@ Log = Callable[[str, str], None]
 """Takes a level, ``INFO`` or ``WARN``, and one sentence for the run's log."""
 
 
+def nothing() -> None:
+    """Do nothing: the check of a caller who has none."""
+
+
 @dataclass(frozen=True)
 class NodeSpec:
     """A host of a service: its name, the absolute path of its home, its roles, its RPC address if it has one."""
@@ -106,8 +110,11 @@ class Source(ABC):
         """Return what is found on a node; never raises for what it finds."""
 
     @abstractmethod
-    def survey(self, service: ServiceSpec) -> Survey:
-        """Return what a copy would hold. Raises ``tasks.errors.SourceError`` where no whole copy can be made."""
+    def survey(self, service: ServiceSpec, check: Callable[[], None] = nothing) -> Survey:
+        """Return what a copy would hold. Raises ``tasks.errors.SourceError`` where no whole copy can be made.
+
+        ``check`` is called all the while, and may raise what ends the run.
+        """
 
     @abstractmethod
     def copy(self, service: ServiceSpec, survey: Survey, archive: Archive, log: Log) -> dict[str, Any]:

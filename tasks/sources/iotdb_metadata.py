@@ -7,9 +7,10 @@ can be rebuilt. Time series (``data/datanode/data``, ``wal``) and logs are not m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from tasks.sources.base import Archive, Finding, Log, NodeSpec, ServiceSpec, Source, Survey
+from tasks.sources.base import Archive, Finding, Log, NodeSpec, ServiceSpec, Source, Survey, nothing
 from tasks.sources.iotdb_check import check
 from tasks.sources.iotdb_copy import copy_metadata
 from tasks.sources.iotdb_running import is_running
@@ -27,9 +28,9 @@ class IoTDBMetadata(Source):
         """Return what is found at the home of a node."""
         return check(node)
 
-    def survey(self, service: ServiceSpec) -> Survey:
+    def survey(self, service: ServiceSpec, check: Callable[[], None] = nothing) -> Survey:
         """Return what a copy would hold. Raises HomeMissing, Unreadable, NothingToBackUp, KeepsChanging."""
-        return survey(service)
+        return survey(service, check)
 
     def copy(self, service: ServiceSpec, survey: Survey, archive: Archive, log: Log) -> dict[str, Any]:
         """Copy all nodes of a service and return the facts by which a restore finds its way.

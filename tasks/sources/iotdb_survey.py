@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tasks.errors import HomeMissing, KeepsChanging, NothingToBackUp
-from tasks.sources.base import NodeSpec, ServiceSpec, Survey
+from tasks.sources.base import NodeSpec, ServiceSpec, Survey, nothing
 from tasks.sources.iotdb_groups import Group, Part, copy_order, groups_of
 from tasks.sources.iotdb_properties import Layout, read_layout
 from tasks.sources.iotdb_running import is_running
@@ -79,11 +79,13 @@ def read_facts(node: NodeSpec, layout: Layout) -> NodeFacts:
     return NodeFacts(node, layout, version, data.get("cluster_id", ""), config, data)
 
 
-def measure(part: Part) -> Amount:
+def measure(part: Part, check: Callable[[], None] = nothing) -> Amount:
     """Return what a part holds now. Raises Unreadable for the first file that may not be read, KeepsChanging."""
     amount = Amount()
     for group in _steady_groups(part):
+        check()
         for entry in _steady_list(group):
+            check()
             if entry.kind == "file":
                 _require_readable(group, entry)
                 amount.files += 1
@@ -129,8 +131,11 @@ def _is_proof(part: Part, name: str) -> bool:
     return part.role == "DataNode" and name == "system.properties"
 
 
-def survey(service: ServiceSpec) -> Survey:
-    """Return what a copy would hold. Raises HomeMissing, Unreadable, NothingToBackUp, KeepsChanging."""
+def survey(service: ServiceSpec, check: Callable[[], None] = nothing) -> Survey:
+    """Return what a copy would hold; ``check`` may raise what ends the run.
+
+    Raises HomeMissing, Unreadable, NothingToBackUp, KeepsChanging.
+    """
     if not service.nodes:
         raise NothingToBackUp(
             f"The service {service.name} of cluster {service.cluster} has no nodes.",
@@ -138,7 +143,7 @@ def survey(service: ServiceSpec) -> Survey:
         )
     facts = [read_facts(node, open_layout(node)) for node in service.nodes]
     parts = copy_order([(known.node, known.layout) for known in facts])
-    amounts = [(part, measure(part)) for part in parts]
+    amounts = [(part, measure(part, check)) for part in parts]
     for known in facts:
         _require_metadata(known, amounts)
     warnings = [sentence for _, amount in amounts for sentence in amount.refused]

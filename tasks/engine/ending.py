@@ -1,0 +1,90 @@
+"""How the end of a run gets on record, also while the database is away, and in which words."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from storage.errors import NoSpace, StoreFault
+from tasks.engine import record, sweep
+from tasks.engine.keeper import clock
+from tasks.engine.lease import Lease
+from tasks.engine.record import Outcome
+from tasks.errors import Unreadable
+from tasks.models import Run
+from tasks.states import GOOD, RunState
+from tasks.units import format_duration
+
+ASK_AGAIN = 1.0  # seconds between two tries to record an end while the database is away
+
+
+def end(lease: Lease, outcome: Outcome, *, began_to_write: bool) -> None:
+    """Record the end in log and database, and remove what a run without a set left behind.
+
+    A destination that refused the password is not asked a second time for the sake of nothing: accounts get locked.
+    """
+    _patiently(lambda: _record_end(lease, outcome))
+    if outcome.state not in GOOD and began_to_write:
+        sweep.sweep_run(lease.run_id)
+
+
+def _record_end(lease: Lease, outcome: Outcome) -> None:
+    """Write the last lines of the log and the end, both or neither; nothing where the run is no longer ours."""
+    with transaction.atomic():
+        record.lock_task_of(lease.run_id)
+        for level, text in _last_lines(lease.run_id, outcome):
+            record.write_line(lease.run_id, level, text)
+        if not record.finish(lease.run_id, outcome, timezone.now(), token=lease.token):
+            transaction.set_rollback(True)
+
+
+def _last_lines(run_id: int, outcome: Outcome) -> list[tuple[str, str]]:
+    if outcome.state not in GOOD:
+        return [("INFO" if outcome.state == RunState.STOPPED else "ERROR", outcome.reason)]
+    run = Run.objects.select_related("task").get(pk=run_id)
+    lines = []
+    if run.stop_requested_by:
+        text = f"{run.stop_requested_by} pressed Stop when the set was published already. The set stays."
+        lines.append(("INFO", text))
+    text = f"{outcome.state.label} in {format_duration(timezone.now() - run.began)}."
+    if run.task.next_run_at:
+        zone = timezone.get_default_timezone()
+        text += f" The next run is {timezone.localtime(run.task.next_run_at, zone):%Y-%m-%d %H:%M}."
+    return [*lines, ("INFO", text)]
+
+
+def _patiently(work: Callable[[], None]) -> None:
+    """Do ``work``, again and again while the database is away, for as long as the lease may last."""
+    until = clock() + settings.LEASE_SECONDS
+    while True:
+        try:
+            return work()
+        except (OperationalError, InterfaceError):
+            connection.close()
+            if clock() >= until:
+                raise
+            time.sleep(ASK_AGAIN)
+
+
+def unforeseen(run_id: int, error: Exception) -> tuple[str, str]:
+    """Return message and code for an error that nobody translated; its text may hold anything and is not shown."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk that holds {settings.DATA_DIR} is full. Free space there.", NoSpace.code
+    if isinstance(error, (DatabaseError, InterfaceError)):
+        return (
+            "The console's own database could not be used in the middle of the run. Look at the database server, or, "
+            f"with SQLite, at the disk that holds {settings.DATA_DIR}; then press Back Up Now.",
+            "database",
+        )
+    if isinstance(error, PermissionError):
+        return "The console may not read or write a file. The server's log names it.", Unreadable.code
+    return (
+        f"The run failed for a reason that the console did not foresee ({type(error).__name__}). "
+        f"The server's log holds the details under run {run_id}.",
+        StoreFault.code,
+    )
