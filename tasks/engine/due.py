@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from tasks.engine.record import SHOWN, show_on_task
 from tasks.models import BackupTask, Run
+from tasks.moments import stamp
 from tasks.schedule import late_by
 from tasks.states import ACTIVE, RunState, Trigger
 from tasks.units import format_duration
@@ -141,13 +141,9 @@ def _late(late: timedelta, missed: int, following: datetime | None, first: datet
     if missed == 1:
         what = f"the start was {format_duration(late)} late (limit {limit})"
     else:
-        what = f"{missed:,} starts were missed, the first at {_local(first)} (limit {limit})"
+        what = f"{missed:,} starts were missed, the first at {stamp(first)} (limit {limit})"
     return f"Postponed: {what}. {_next(following)}"
 
 
 def _next(moment: datetime | None) -> str:
-    return f"The next run is {_local(moment)}." if moment else ""
-
-
-def _local(moment: datetime) -> str:
-    return f"{timezone.localtime(moment, timezone.get_default_timezone()):%Y-%m-%d %H:%M}"
+    return f"The next run is {stamp(moment)}." if moment else ""

@@ -15,10 +15,10 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from tasks.engine.record import copy_to_task, give_up, lock_task_of, write_line
 from tasks.models import Run
+from tasks.moments import stamp
 from tasks.states import RunState
 
 
@@ -125,9 +125,9 @@ def _give_up(run: Run, now: datetime) -> bool:
 
 def _reason(run: Run) -> str:
     assert run.lease_until is not None
-    lost_at = timezone.localtime(run.lease_until, timezone.get_default_timezone())
+    lost_at = stamp(run.lease_until, seconds=True)
     return (
-        f"The worker {run.worker} was lost: nothing was heard of it by {lost_at:%Y-%m-%d %H:%M:%S}. The process was "
+        f"The worker {run.worker} was lost: nothing was heard of it by {lost_at}. The process was "
         f"killed, the machine was restarted, or it ran out of memory. Look at the server's log of that time, then "
         f"press Back Up Now."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from tasks import audit, permissions
 from tasks.audit import Actor
@@ -13,6 +12,7 @@ from tasks.engine import dispatch
 from tasks.engine.record import Outcome, copy_to_task, finish, lock_task_of, write_line
 from tasks.errors import Refused
 from tasks.models import BackupTask, Run
+from tasks.moments import stamp
 from tasks.services.common import require
 from tasks.states import ACTIVE, RunState, Trigger
 
@@ -51,8 +51,7 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
 def already_active(task: BackupTask, run: Run) -> Refused:
     """Return the refusal to start what waits or runs already."""
     doing = "running" if run.state == RunState.RUNNING else "waiting"
-    since = f"{timezone.localtime(run.began):%Y-%m-%d %H:%M}"
-    return Refused(f"{task.name} is already {doing}. It was started at {since} by {run.who}.")
+    return Refused(f"{task.name} is already {doing}. It was started at {stamp(run.began)} by {run.who}.")
 
 
 def stop_run(actor: Actor, run: Run, now: datetime) -> None:

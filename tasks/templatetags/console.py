@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from tasks import moments
 from tasks.models import Run
 from tasks.outcomes import legend_svg, strip_svg
 from tasks.rows import below_status
@@ -131,6 +132,19 @@ def path(value: str) -> SafeString:
     """Return a path or an address that breaks after its slashes, and within a name only where that is too long."""
     parts = (part for part in re.split(r"(?<=[^/]/)(?=[^/])", value) if part)
     return format_html_join("", '<span class="seg">{}</span>', ((part,) for part in parts))
+
+
+@register.filter
+def retold(value: object) -> SafeString:
+    """Return a stored text with its moments in the viewer's zone, each as ``<time>``; see ``tasks.moments``."""
+    told = (part if isinstance(part, str) else _time(part[1], part[0]) for part in moments.parts(str(value)))
+    return format_html_join("", "{}", ((part,) for part in told))
+
+
+@register.filter
+def retold_plainly(value: object) -> str:
+    """As ``retold``, without markup: for attributes."""
+    return moments.retold(str(value))
 
 
 @register.filter

@@ -73,7 +73,7 @@ def test_a_postponed_run_says_how_late_and_what_comes_next(daily: BackupTask) ->
     queue_due(DUE + 6 * MINUTE)
     run = daily.runs.get()
     assert (run.state, run.ended_at, run.error_code) == (RunState.POSTPONED, DUE + 6 * MINUTE, "late")
-    assert run.reason == "Postponed: the start was 6 min late (limit 2 min). The next run is 2026-11-25 03:00."
+    assert run.reason == "Postponed: the start was 6 min late (limit 2 min). The next run is 2026-11-25 03:00 +01:00."
     daily.refresh_from_db()
     assert (daily.next_run_at, daily.last_state, daily.outcomes) == (DUE + DAY, RunState.POSTPONED, "p")
 
@@ -82,8 +82,8 @@ def test_an_outage_of_three_periods_gives_one_record_and_no_burst(daily: BackupT
     queue_due(DUE + 2 * DAY + 5 * HOUR)
     run = daily.runs.get()
     assert run.reason == (
-        "Postponed: 3 starts were missed, the first at 2026-11-24 03:00 (limit 2 min). "
-        "The next run is 2026-11-27 03:00."
+        "Postponed: 3 starts were missed, the first at 2026-11-24 03:00 +01:00 (limit 2 min). "
+        "The next run is 2026-11-27 03:00 +01:00."
     )
     daily.refresh_from_db()
     assert daily.next_run_at == DUE + 3 * DAY
@@ -93,8 +93,8 @@ def test_after_an_outage_an_occurrence_that_is_in_time_still_runs(daily: BackupT
     queue_due(DUE + 2 * DAY + MINUTE)
     late, start = daily.runs.order_by("scheduled_for")
     assert (late.state, late.scheduled_for) == (RunState.POSTPONED, DUE)
-    assert late.reason.startswith("Postponed: 2 starts were missed, the first at 2026-11-24 03:00")
-    assert late.reason.endswith("The next run is 2026-11-26 03:00.")
+    assert late.reason.startswith("Postponed: 2 starts were missed, the first at 2026-11-24 03:00 +01:00")
+    assert late.reason.endswith("The next run is 2026-11-26 03:00 +01:00.")
     assert (start.state, start.scheduled_for) == (RunState.WAITING, DUE + 2 * DAY)
     daily.refresh_from_db()
     assert (daily.last_state, daily.outcomes, daily.next_run_at) == (RunState.WAITING, "p", DUE + 3 * DAY)
@@ -106,7 +106,7 @@ def test_a_task_that_is_active_still_is_postponed(daily: BackupTask, make_run: M
     queue_due(DUE)
     run = daily.runs.get(scheduled_for=DUE)
     assert (run.state, run.error_code) == (RunState.POSTPONED, "still-active")
-    assert run.reason == f"Postponed: the run before was still {word}. The next run is 2026-11-25 03:00."
+    assert run.reason == f"Postponed: the run before was still {word}. The next run is 2026-11-25 03:00 +01:00."
     daily.refresh_from_db()
     assert daily.last_run == before, "the list goes on showing what is being worked on"
     assert daily.next_run_at == DUE + DAY
