@@ -117,6 +117,8 @@ class SpooledUpload(Upload):
     def publish(self) -> str:
         """Give the file its final name at the destination, and drop the spool file."""
         path = self._sealed().publish()
+        # It has its final name: an abort that follows must find nothing to remove.
+        self._upload = None
         self._drop()
         return path
 

@@ -18,6 +18,7 @@ from storage.base import Store
 from storage.errors import ConsoleError, Corrupt, PathMissing
 from storage.registry import get_path_type
 from tasks.engine.record import kept_sets
+from tasks.engine.sweep import sweep_partials
 from tasks.errors import RunEnded
 from tasks.models import BackupFile, ManagementNodes
 from tasks.naming import manifest_name, partial_name
@@ -25,6 +26,10 @@ from tasks.sources.base import Log
 from tasks.units import format_size
 
 CHUNK = 1 << 20
+
+
+class _Gone(Exception):
+    """A file that should be copied is no longer on the active node."""
 
 
 @dataclass
@@ -45,23 +50,36 @@ class Standby:
         address = nodes.standby.get("server_ip", "the standby node")
         try:
             with get_path_type("SFTP").connect(nodes.standby, nodes.secrets()) as store:
-                self._copy_missing(store, address)
+                warnings = self._copy_missing(store, address)
                 self._remove_gone(store)
         except RunEnded:
             raise
         except ConsoleError as error:
             return [f"Copy on standby node {address} failed: {error} It is made up for at the next run."]
-        return []
+        return warnings
 
-    def _copy_missing(self, store: Store, address: str) -> None:
-        """Copy every kept set that the standby node lacks, oldest first, so that the newest is its last word."""
+    def _copy_missing(self, store: Store, address: str) -> list[str]:
+        """Copy every kept set that the standby node lacks, oldest first, so that the newest is its last word.
+
+        A set that is no longer here does not keep the others from being copied; it gives a warning.
+        """
         # The run's own set is proven and counts as soon as the run is recorded as ended.
         kept = [*kept_sets(self.task_id).values_list("pk", flat=True), self.run_id]
         missing = BackupFile.objects.filter(run_id__in=kept, removed_at__isnull=True, standby_at__isnull=True)
-        for file in missing.order_by("run_id", "pk"):
-            self._copy(file, store)
+        files = list(missing.order_by("run_id", "pk"))
+        for directory in {file.directory for file in files}:
+            # What an earlier run left there when it was killed in the middle of a copy.
+            sweep_partials(store, directory)
+        warnings = []
+        for file in files:
+            try:
+                self._copy(file, store)
+            except _Gone as gone:
+                warnings.append(f"{gone} It cannot be copied to standby node {address}.")
+                continue
             BackupFile.objects.filter(pk=file.pk).update(standby_at=timezone.now())
             self.log("INFO", f"Copied {file.name} to standby node {address}: {format_size(file.size)}, read back.")
+        return warnings
 
     def _copy(self, file: BackupFile, store: Store) -> None:
         """Copy the manifest and then the archive, so that no archive is ever there without one."""
@@ -70,7 +88,7 @@ class Standby:
 
     def _send(self, directory: str, name: str, sha256: str | None, store: Store) -> None:
         """Send one file unless it is there already; compare what arrived with what is here."""
-        with self.active.open(directory, name) as source:
+        with self._open(directory, name) as source:
             size = self.active.stat(directory, name).size
             if _is_there(store, directory, name, size):
                 return
@@ -91,6 +109,12 @@ class Standby:
                 upload.abort()
                 raise
 
+    def _open(self, directory: str, name: str) -> BinaryIO:
+        try:
+            return self.active.open(directory, name)
+        except PathMissing as error:
+            raise _Gone(f"{self.active.full_path(directory, name)} is not there any more.") from error
+
     def _hash(self, reader: BinaryIO) -> str:
         digest = hashlib.sha256()
         for piece in _pieces(reader):
@@ -99,11 +123,18 @@ class Standby:
         return digest.hexdigest()
 
     def _remove_gone(self, store: Store) -> None:
-        """Remove there what retention removed here; only files that were copied there are touched."""
-        gone = BackupFile.objects.filter(run__task_id=self.task_id, removed_at__isnull=False, standby_at__isnull=False)
+        """Remove there what retention removed here; only files that a run of this task recorded are touched.
+
+        The record of a copy may be missing: a worker may have been killed between the copy and its record.
+        """
+        gone = list(BackupFile.objects.filter(run__task_id=self.task_id, removed_at__isnull=False))
+        there = {(one, entry.name) for one in {file.directory for file in gone} for entry in store.list(one)}
         for file in gone:
-            store.delete(file.directory, file.name)
-            store.delete(file.directory, manifest_name(file.name))
+            names = (file.name, manifest_name(file.name))
+            if file.standby_at is None and not any((file.directory, name) in there for name in names):
+                continue
+            for name in names:
+                store.delete(file.directory, name)
             BackupFile.objects.filter(pk=file.pk).update(standby_at=None)
 
 

@@ -14,9 +14,11 @@ from storage.errors import PermissionDenied, StoreFault, Unreachable
 from storage.localdir import LocalDirStore, LocalUpload
 from tasks.audit import CONSOLE
 from tasks.engine import pipeline, record
+from tasks.engine.keeper import Keeper
 from tasks.engine.lease import Lease, claim
 from tasks.engine.retention import SetInfo, plan
 from tasks.engine.sweep import sweep_run, sweep_spool
+from tasks.errors import RunStopped
 from tasks.jobs import execute_run
 from tasks.models import BackupFile, BackupTask, Node, Run, Service
 from tasks.services import back_up_now
@@ -366,3 +368,47 @@ def test_a_run_sweeps_where_it_wrote(task: BackupTask, storage_path: Path, setti
     record.give_up(Run.objects.get(pk=lease.run_id), "The worker was lost.", timezone.now())
     sweep_run(lease.run_id)
     assert files_below(storage_path) == []
+
+
+# --- Stop and time limit ---------------------------------------------------------------------------------------------
+def test_a_stop_comes_through_while_the_source_is_looked_at(task: BackupTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"times": 0}
+
+    def check(self: Keeper) -> None:
+        asked["times"] += 1
+        if asked["times"] == 20:
+            raise RunStopped("Stopped by anna after 1 s.")
+
+    monkeypatch.setattr(Keeper, "check", check)
+    run = run_now(task)
+    assert run.state == RunState.STOPPED
+    assert "Free space" not in log_of(run), "the stop came after the survey"
+
+
+def test_a_stop_in_retention_keeps_the_set_and_says_what_is_left(
+    make_task: Any, storage_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(copies=1)
+    run_now(task)
+    lease = begin(task)
+    real = pipeline.retention.apply
+
+    def apply(snapshot: Any, run: Run, store: Any, check: Any) -> list[str]:
+        Run.objects.filter(pk=run.pk).update(stop_requested_at=timezone.now(), stop_requested_by="anna")
+        calls = iter(range(9))
+
+        def stopped() -> None:
+            if next(calls):
+                raise RunStopped("Stopped by anna after 1 s.")
+
+        return real(snapshot, run, store, stopped)
+
+    monkeypatch.setattr(pipeline.retention, "apply", apply)
+    pipeline.execute(lease)
+    run = Run.objects.get(pk=lease.run_id)
+    assert run.state == RunState.WARNINGS
+    assert "anna pressed Stop when the set was published already. The set stays." in log_of(run)
+    assert len(archives(storage_path)) == 2
+    monkeypatch.setattr(pipeline.retention, "apply", real)
+    run_now(task)
+    assert len(archives(storage_path)) == 1

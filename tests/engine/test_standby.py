@@ -88,3 +88,33 @@ def test_the_path_of_the_page_is_used(task: BackupTask, standby: Path, tmp_path:
     nodes.save()
     run = run_now(task)
     assert run.files.get().path.startswith(str(tmp_path / "other" / "LocalBackup"))
+
+
+def test_a_set_that_was_deleted_by_hand_does_not_block_the_next_copies(
+    make_task: Any, storage_path: Path, standby: Path, openssh: OpenSSH
+) -> None:
+    task: BackupTask = make_task(copies=3)
+    openssh.stop()
+    try:
+        first = run_now(task)
+    finally:
+        openssh.start()
+    Path(first.files.get().path).unlink()
+    run = run_now(task)
+    assert run.state == RunState.WARNINGS
+    assert f"{first.files.get().path} is not there any more. It cannot be copied" in run.reason
+    assert run.files.get().name in " ".join(files_below(standby))
+
+
+def test_what_a_killed_worker_left_on_the_standby_node_goes(
+    make_task: Any, storage_path: Path, standby: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task: BackupTask = make_task(copies=1)
+    first = run_now(task)
+    # Killed after the copy and before its record; another copy was cut off in the middle.
+    BackupFile.objects.update(standby_at=None)
+    folder = standby / task.directory
+    (folder / f".2.0.1-beta_IoTDB_20200101000000.tar.gz.partial-{first.pk}").write_bytes(b"half")
+    assert run_now(task).state == RunState.SUCCESSFUL
+    same(storage_path / "LocalBackup", standby)
+    assert len(files_below(standby)) == 2
