@@ -11,7 +11,7 @@ from functools import cached_property
 from storage.registry import get_path_type
 from tasks.models import BackupTask, Run
 from tasks.progress import Progress, place_in_line, progress_of
-from tasks.states import ACTIVE, GOOD, PeriodUnit, RunState
+from tasks.states import ACTIVE, PeriodUnit, RunState
 from tasks.units import format_duration, format_size
 
 
@@ -114,11 +114,6 @@ class Row:
             return "Nothing was run"
         took = format_duration(run.ended_at - run.started_at)
         return f"{took}, {format_size(task.last_bytes) if task.last_bytes is not None else 'no file'}"
-
-    @property
-    def verified(self) -> bool:
-        """Whether the set of the last success is known to be proven: it is the newest run's."""
-        return bool(self.run and self.run.state in GOOD and self.run.verified_at)
 
     @property
     def cannot_run(self) -> str:

@@ -17,6 +17,7 @@ from tasks.engine.lease import Lease
 from tasks.engine.record import Outcome
 from tasks.errors import Unreadable
 from tasks.models import Run
+from tasks.moments import stamp
 from tasks.states import GOOD, RunState
 from tasks.units import format_duration
 
@@ -53,8 +54,7 @@ def _last_lines(run_id: int, outcome: Outcome) -> list[tuple[str, str]]:
         lines.append(("INFO", text))
     text = f"{outcome.state.label} in {format_duration(timezone.now() - run.began)}."
     if run.task.next_run_at:
-        zone = timezone.get_default_timezone()
-        text += f" The next run is {timezone.localtime(run.task.next_run_at, zone):%Y-%m-%d %H:%M}."
+        text += f" The next run is {stamp(run.task.next_run_at)}."
     return [*lines, ("INFO", text)]
 
 

@@ -85,6 +85,7 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
 
 SHOWN = (
     "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason", "last_success_at",
+    "last_verified_at",
     "outcomes",
 )  # fmt: skip
 
@@ -114,6 +115,7 @@ def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
     task.last_reason = run.reason
     if run.state in GOOD:
         task.last_success_at = run.ended_at
+        task.last_verified_at = run.verified_at
 
 
 @transaction.atomic

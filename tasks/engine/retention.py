@@ -19,6 +19,7 @@ from tasks.engine.record import kept_sets, write_line
 from tasks.engine.snapshot import Snapshot
 from tasks.errors import LeaseLost, RunEnded
 from tasks.models import BackupFile, Run
+from tasks.moments import stamp
 from tasks.naming import manifest_name
 
 
@@ -85,7 +86,7 @@ class _Retention:
         sets = [SetInfo(known.pk, known.began, not lacks[known.pk]) for known in here]
         decided = plan(sets, self.snapshot.copies)
         for one in decided.spare:
-            self.warnings.append(f"The set of {_when(one.taken_at)} does not count: {' '.join(lacks[one.run_id])}")
+            self.warnings.append(f"The set of {stamp(one.taken_at)} does not count: {' '.join(lacks[one.run_id])}")
         self.check()
         gone = [one.run_id for one in decided.remove]
         Run.objects.filter(pk__in=gone, set_removed_at__isnull=True).update(set_removed_at=timezone.now())
@@ -133,7 +134,7 @@ class _Retention:
             except LeaseLost:
                 raise
             except ConsoleError as error:
-                self.warnings.append(f"Retention: the set of {_when(known.began)} could not be removed. {error}")
+                self.warnings.append(f"Retention: the set of {stamp(known.began)} could not be removed. {error}")
                 if error.retryable or isinstance(error, RunEnded):
                     # A server that does not answer is not asked once more for each set.
                     break
@@ -144,7 +145,7 @@ class _Retention:
             self.store.delete(file.directory, file.name)
             self.store.delete(file.directory, manifest_name(file.name))
             BackupFile.objects.filter(pk=file.pk).update(removed_at=timezone.now())
-        write_line(self.run.pk, "INFO", f"Retention: removed the set of {_when(known.began)} ({len(files)} files).")
+        write_line(self.run.pk, "INFO", f"Retention: removed the set of {stamp(known.began)} ({len(files)} files).")
 
 
 def _lacks(files: list[BackupFile], found: dict[tuple[str, str], int]) -> list[str]:
@@ -157,7 +158,3 @@ def _lacks(files: list[BackupFile], found: dict[tuple[str, str], int]) -> list[s
         elif size != file.size:
             sentences.append(f"{file.path} has {size:,} of {file.size:,} bytes.")
     return sentences
-
-
-def _when(moment: datetime) -> str:
-    return f"{timezone.localtime(moment, timezone.get_default_timezone()):%Y-%m-%d %H:%M}"

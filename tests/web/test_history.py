@@ -15,12 +15,9 @@ from tasks.models import BackupFile, BackupTask, LogLine, Run
 from tasks.permissions import OPERATOR, VIEWER
 from tasks.states import Mode, RunState, Trigger
 from tests.conftest import Login, MakeRun, MakeTask
+from tests.web.list_kit import squeezed
 
 HTMX = {"HX-Request": "true"}
-
-
-def squeezed(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
 
 
 def read(client: Client, name: str, pk: int, query: str = "", **options: Any) -> str:

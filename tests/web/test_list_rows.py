@@ -143,3 +143,20 @@ def test_what_is_impossible_now_is_there_with_its_reason(admin: Client, task: Ba
     assert "<small>Only periodic tasks</small>" in text
     make_run(task, RunState.RUNNING, timezone.now())
     assert "<small>Already running</small>" in page(admin)
+
+
+# --- Proof --------------------------------------------------------------------------------------------------
+def test_the_proof_of_the_last_good_set_stays_after_a_run_that_failed(
+    admin: Client, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    task = make_task()
+    make_run(task, RunState.SUCCESSFUL)
+    make_run(task, RunState.FAILED, reason="The disk is full.")
+    text = page(admin)
+    assert "The disk is full." in text
+    assert re.search(r"Verified <time [^>]*>", text)
+
+
+def test_a_good_set_without_proof_says_so(admin: Client, make_task: MakeTask, make_run: MakeRun) -> None:
+    make_run(make_task(), RunState.WARNINGS, verified_at=None)
+    assert "Not proven yet" in page(admin)
