@@ -267,3 +267,17 @@ def test_who_leaves_early_is_on_record_too(login: Login, far: Far, saved: Backup
     for close in response._resource_closers:
         close()
     assert AuditEvent.objects.filter(verb="verify destination").count() == 1
+
+
+def test_a_few_at_a_time_so_that_the_pages_stay_quick(login: Login, far: Far, saved: BackupTask) -> None:
+    address = reverse("task-verify", args=[saved.pk])
+    waiting = [login("Operator").post(address) for _ in range(2)]
+    for response in waiting:
+        parts = iter(response.streaming_content)  # type: ignore[attr-defined]
+        next(parts), next(parts)
+    page = streamed(login("Operator").post(address))
+    assert found(page) == [("Verify", "Failed")] and "Try again in 15 s." in page
+    for response in waiting:
+        for close in response._resource_closers:
+            close()
+    assert ("Path", "OK") in found(streamed(login("Operator").post(address)))
