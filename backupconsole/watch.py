@@ -48,6 +48,9 @@ class Watch:
         if ended:
             return ended
         now = timezone.now()
+        if self._asked is not None and now < self._asked:
+            # The clock was set back: the tick that comes would look older than the question.
+            self._ask(now)
         self._note_tick()
         self._note_vanished(now)
         if self._asked is None and self._since_asked() >= self._gap:

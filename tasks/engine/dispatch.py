@@ -18,9 +18,10 @@ from django.db.models import Q
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
+from tasks.engine.clockback import put_right
 from tasks.engine.due import IS_DUE, queue_due
 from tasks.engine.lease import first_in_line, free_slots, reap
-from tasks.engine.sweep import sweep_run
+from tasks.engine.sweep import sweep_run, sweep_spool
 from tasks.models import BackupTask, Pulse, Run
 from tasks.states import RunState
 
@@ -33,6 +34,8 @@ _HERE = f"{settings.HOST_NAME}/"
 def tick(now: datetime) -> None:
     """Give up lost runs, queue what is due, offer what waits, clear up after the lost; beats ``Pulse`` *tick*.
 
+    Before that, what a clock that was set back has left in the future is put right.
+
     A step that fails is logged and does not keep the others from their work. The last step talks to destinations and
     may take long; the workers are one more than runs and ticks need, so that the next tick comes all the same.
     """
@@ -43,6 +46,7 @@ def tick(now: datetime) -> None:
         lost.extend(reap(now))
         return len(lost)
 
+    _step("clock", lambda: put_right(now))
     done = [
         _step("lost", give_up_lost),
         _step("due", lambda: queue_due(now)),
@@ -52,6 +56,7 @@ def tick(now: datetime) -> None:
     for run_id in lost:
         log.warning("run %s was given up: its worker was lost", run_id)
         _step("swept", partial(sweep_run, run_id))
+    _step("spool", sweep_spool)
 
 
 def _step(name: str, work: Callable[[], object]) -> str:

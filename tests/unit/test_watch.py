@@ -200,3 +200,19 @@ def test_a_process_that_vanished_right_after_a_tick_is_not_forgotten(
     clock.now += 2
     watch.look()
     assert asked == [1000.0, 1002.0]
+
+
+def test_a_clock_that_is_set_back_restarts_nothing(
+    clock: Clock, group: Group, asked: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(group)  # type: ignore[arg-type]
+    earlier = timezone.now() - timedelta(hours=2)
+    monkeypatch.setattr(module.timezone, "now", lambda: earlier)
+    clock.now += 1
+    assert watch.look() == ""
+    Pulse.beat("tick", earlier + timedelta(seconds=1))
+    clock.now += 1
+    assert watch.look() == ""
+    clock.now += 14
+    assert watch.look() == ""
+    assert len(asked) == 2

@@ -1,0 +1,49 @@
+"""Putting right what a clock that was ahead has left: a machine may start with a wrong time and be corrected later.
+
+What was recorded while the clock was ahead lies in the future afterwards: a task would not be started, a lost run
+would hold its cluster, an offer would stay open, for as long as the clock was ahead. Nothing is done twice by this: an
+occurrence that was on record stays unique.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from tasks.engine.due import IS_DUE
+from tasks.engine.lease import lease_end
+from tasks.models import BackupTask, Run
+from tasks.states import RunState
+
+log = logging.getLogger(__name__)
+# Clocks of several hosts may differ by this much without anybody having set one.
+SKEW = timedelta(seconds=60)
+
+
+def put_right(now: datetime) -> int:
+    """Bring leases, offers and next starts that lie further ahead than they can back to ``now``; return how many."""
+    return _leases(now) + _offers(now) + _next_starts(now)
+
+
+def _leases(now: datetime) -> int:
+    """Shorten leases to a whole one from now: a living worker renews it in time, and a lost one is given up."""
+    longest = lease_end(now) + SKEW
+    return Run.objects.filter(state=RunState.RUNNING, lease_until__gt=longest).update(lease_until=lease_end(now))
+
+
+def _offers(now: datetime) -> int:
+    return Run.objects.filter(state=RunState.WAITING, offered_at__gt=now + SKEW).update(offered_at=None)
+
+
+def _next_starts(now: datetime) -> int:
+    """Set the next start of each task that would miss an occurrence before it."""
+    moved = 0
+    later = BackupTask.objects.filter(IS_DUE, next_run_at__gt=now + SKEW)
+    for task in later.only("mode", "started", "period", "period_unit", "next_run_at"):
+        wanted = task.schedule and task.schedule.first_after(now)
+        if wanted is None or task.next_run_at is None or wanted >= task.next_run_at:
+            continue
+        same = BackupTask.objects.filter(IS_DUE, pk=task.pk, next_run_at=task.next_run_at)
+        moved += same.update(next_run_at=wanted)
+        log.warning("the next start of task %s lay at %s: the clock was set back", task.pk, task.next_run_at)
+    return moved
