@@ -91,18 +91,25 @@ def _chip(state: ListState, totals: dict[str, int], status: str, label: str, ico
     return Chip(status, label, totals[status], state.query(status=status), state.status == status, icon, css)
 
 
-def summary(state: ListState) -> dict[str, Any]:
-    """Return what stands above the table: totals and chips; one query."""
-    totals = selectors.counts(selectors.narrowed(state))
-    return {"state": state, "totals": totals | {"all": totals[""]}, "chips": chips(state, totals)}
+def summary(state: ListState, since: int | None = None) -> dict[str, Any]:
+    """Return what stands above the table: totals, chips, and how many tasks are newer than ``since``; one query."""
+    found = selectors.totals(state, since)
+    totals = found.by_status
+    return {
+        "state": state,
+        "totals": totals | {"all": totals[""]},
+        "chips": chips(state, totals),
+        "created": found.created,
+        "newest": found.newest if since is None else since,
+    }
 
 
-def refresh(state: ListState, rows: Iterable[Row]) -> dict[str, Any]:
-    """Return where the page asks for its rows again, and how soon."""
+def refresh(state: ListState, rows: Iterable[Row], newest: int) -> dict[str, Any]:
+    """Return where the page asks for its rows again, and how soon; it knows the tasks up to the key ``newest``."""
     rows = list(rows)
     ids = ",".join(str(row.task.pk) for row in rows)
     query = state.here
-    url = f"{reverse('task-cells')}?ids={ids}{'&' + query if query else ''}"
+    url = f"{reverse('task-cells')}?ids={ids}&newest={newest}{'&' + query if query else ''}"
     active = any(row.active for row in rows)
     return {"poll_url": url, "pace": PACE_ACTIVE if active else PACE_CALM, "here": here(state)}
 
@@ -117,7 +124,7 @@ def whole(state: ListState) -> dict[str, Any]:
     above = summary(state)
     page = selectors.page_of(state, above["totals"][state.status])
     rows = rows_of(page.tasks)
-    return above | refresh(state, rows) | {
+    return above | refresh(state, rows, above["newest"]) | {
         "rows": rows,
         "page": page,
         "heads": heads(state),
@@ -126,8 +133,13 @@ def whole(state: ListState) -> dict[str, Any]:
     }
 
 
-def cells(state: ListState, ids: list[int]) -> dict[str, Any]:
-    """Return the rows of ``ids`` anew, which of them are gone, and what stands above the table."""
+def cells(state: ListState, ids: list[int], newest: int | None) -> dict[str, Any]:
+    """Return the rows of ``ids`` anew, which of them are gone, and what stands above the table.
+
+    ``newest`` is the highest key that the page knows; it is told how many tasks were made since.
+    """
     found = {task.pk: task for task in BackupTask.objects.filter(pk__in=ids).select_related("cluster", "last_run")}
     rows = rows_of(found[pk] for pk in ids if pk in found)
-    return summary(state) | refresh(state, rows) | {"rows": rows, "gone": [pk for pk in ids if pk not in found]}
+    above = summary(state, newest)
+    gone = [pk for pk in ids if pk not in found]
+    return above | refresh(state, rows, above["newest"]) | {"rows": rows, "gone": gone}

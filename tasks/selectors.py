@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from django import forms
-from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, IntegerField, Max, Q, QuerySet, Value, When
 from django.http import QueryDict
 from django.utils.http import urlencode
 
@@ -133,21 +133,39 @@ def narrowed(state: ListState) -> QuerySet[BackupTask]:
     return tasks
 
 
+def has_status(status: str) -> Q:
+    """Return the condition for a status of ``STATUSES``; the empty one lets all through."""
+    if not status:
+        return Q()
+    return Q(suspended=True) if status == SUSPENDED else Q(last_state="" if status == NO_RUNS else status)
+
+
 def with_status(tasks: QuerySet[BackupTask], status: str) -> QuerySet[BackupTask]:
     """Narrow ``tasks`` to a status of ``STATUSES``; the empty one lets all through."""
-    if not status:
-        return tasks
-    if status == SUSPENDED:
-        return tasks.filter(suspended=True)
-    return tasks.filter(last_state="" if status == NO_RUNS else status)
+    return tasks.filter(has_status(status))
 
 
-def counts(tasks: QuerySet[BackupTask]) -> dict[str, int]:
-    """Return how many of ``tasks`` have each status, and ``""`` for all, in one query."""
-    wanted = {f"n_{state}": Count("pk", filter=Q(last_state=state)) for state in URGENCY}
-    wanted |= {"n_none": Count("pk", filter=Q(last_state="")), "n_suspended": Count("pk", filter=Q(suspended=True))}
-    found = tasks.order_by().aggregate(n_=Count("pk"), **wanted)
-    return {name.removeprefix("n_"): number for name, number in found.items()}
+@dataclass(frozen=True)
+class Totals:
+    """Counts over the whole list: by status, ``""`` for all; ``newest`` is the highest key, ``created`` those above."""
+
+    by_status: dict[str, int]
+    newest: int
+    created: int
+
+
+def totals(state: ListState, since: int | None = None) -> Totals:
+    """Count the tasks that the state lets through, and those made after the task with the key ``since``; one query.
+
+    The status of the state narrows only ``created``: the others are the figures beside the choices of it.
+    """
+    wanted = {f"n_{status}": Count("pk", filter=has_status(status)) for status in STATUSES}
+    made = Q(pk__gt=since) & has_status(state.status) if since is not None else Q(pk=None)
+    found = narrowed(state).order_by().aggregate(
+        n_=Count("pk"), newest=Max("pk"), created=Count("pk", filter=made), **wanted
+    )
+    newest, created = found.pop("newest") or 0, found.pop("created")
+    return Totals({name.removeprefix("n_"): number for name, number in found.items()}, newest, created)
 
 
 def ordered(tasks: QuerySet[BackupTask], sort: str) -> QuerySet[BackupTask]:

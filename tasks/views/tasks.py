@@ -54,7 +54,7 @@ def task_cells(request: HttpRequest) -> HttpResponse:
     """Send the cells of the rows named by ``ids`` for htmx to put into their places."""
     numbers = [number_in(part) for part in request.GET.get("ids", "").split(",")]
     ids = [pk for pk in numbers if pk is not None][:PAGE_SIZE]
-    context = listing.cells(ListState.of(request.GET), ids)
+    context = listing.cells(ListState.of(request.GET), ids, number_in(request.GET.get("newest", "")))
     return render(request, "tasks/_cells.html", context)
 
 

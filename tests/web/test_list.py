@@ -151,7 +151,7 @@ def test_the_page_looks_again_soon_while_something_is_active(
     make_run(task, RunState.WAITING)
     text = page(admin, "?q=task")
     assert 'data-every="3"' in text
-    assert f'data-poll="/backups/cells/?ids={task.pk}&amp;q=task"' in text
+    assert f'data-poll="/backups/cells/?ids={task.pk}&amp;newest={task.pk}&amp;q=task"' in text
 
 
 def test_cells_are_swapped_by_id(admin: Client, task: BackupTask, make_run: MakeRun) -> None:
