@@ -40,8 +40,11 @@ def _next_starts(now: datetime) -> int:
     moved = 0
     later = BackupTask.objects.filter(IS_DUE, next_run_at__gt=now + SKEW)
     for task in later.only("mode", "started", "period", "period_unit", "next_run_at"):
-        wanted = task.schedule and task.schedule.first_after(now)
-        if wanted is None or task.next_run_at is None or wanted >= task.next_run_at:
+        schedule = task.schedule
+        if schedule is None or task.next_run_at is None:
+            continue
+        wanted = schedule.first_after(now)
+        if wanted >= task.next_run_at:
             continue
         same = BackupTask.objects.filter(IS_DUE, pk=task.pk, next_run_at=task.next_run_at)
         moved += same.update(next_run_at=wanted)
