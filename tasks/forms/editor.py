@@ -185,8 +185,9 @@ def shown_again(data: QueryDict, task: BackupTask | None = None) -> TaskEditor:
 
 def unjudged(form: forms.BaseForm) -> None:
     """Make a bound form show what was typed, without errors."""
-    # A form validates when its errors are first asked for; an empty record of errors stands for "done".
-    vars(form).update(_errors=ErrorDict(), cleaned_data={})
+    form.full_clean()
+    # What was right still counts, for the next runs; an empty record of errors stands for "checked".
+    vars(form).update(_errors=ErrorDict())
 
 
 def chosen_path_type(name: Any) -> PathType:

@@ -113,6 +113,7 @@ def test_without_script_the_whole_page_comes_after_the_end(client: Client, clust
     assert 'value="plant-daily"' in page and "is-invalid" not in page
     assert SECRET not in page
     assert "Type it again before you choose OK." in page
+    assert "Fill in Started and Period" not in page, "the next runs stay beside the form"
     assert far.logins == [{"password": SECRET}]
 
 
