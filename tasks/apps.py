@@ -11,7 +11,8 @@ class TasksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let LocalDir follow the page of the management nodes; ``storage`` itself knows no model."""
+        """Let LocalDir follow the page of the management nodes, which ``storage`` does not know; watch who logs in."""
+        import tasks.signins  # noqa: F401
         from storage.localdir import choose_data_storage_path
         from tasks.models import ManagementNodes
 

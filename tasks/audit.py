@@ -79,7 +79,12 @@ def record(
 
 def mask(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy whose secrets are replaced, at every depth."""
-    return {
-        key: MASK if _SECRET.search(key) and value else mask(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-    }
+    return {key: MASK if _SECRET.search(key) and value else _masked(value) for key, value in values.items()}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return mask(value)
+    if isinstance(value, list | tuple):
+        return [_masked(one) for one in value]
+    return value

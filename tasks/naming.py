@@ -53,6 +53,11 @@ def file_name(version: str, data_source: str, executed: datetime, zone: tzinfo) 
     return f"{_safe(version, 'unknown')}_{_safe(data_source, 'IoTDB')}_{stamp(executed, zone)}.tar.gz"
 
 
+def part_of_file_name(data_source: str) -> str:
+    """Return what tells the files of one data source from those of another, also where capitals make no difference."""
+    return _safe(data_source, "IoTDB").lower()
+
+
 def manifest_name(archive_name: str) -> str:
     """Return the name of the manifest beside an archive."""
     return f"{archive_name}.manifest.json"
@@ -73,4 +78,5 @@ def partial_owner(name: str) -> int | None:
 
 
 def _safe(text: str, otherwise: str) -> str:
-    return _UNSAFE.sub("-", text).strip("-.") or otherwise
+    # 255 bytes is what file systems bear for a name, the manifest's and the hidden one's longer forms included.
+    return _UNSAFE.sub("-", text)[:64].strip("-.") or otherwise

@@ -12,6 +12,7 @@ from tasks.audit import Actor
 from tasks.engine.snapshot import node_spec
 from tasks.errors import EditConflict, Refused
 from tasks.models import BackupTask, Cluster, Node, Service
+from tasks.naming import part_of_file_name
 from tasks.services.common import changes, require, values_of
 from tasks.sources.base import Finding
 
@@ -30,7 +31,8 @@ def save_cluster(actor: Actor, cluster: Cluster) -> Cluster:
     require(actor, permissions.INVENTORY, "create cluster" if fresh else "change cluster", cluster)
     with transaction.atomic():
         if not fresh:
-            if not Cluster.objects.filter(pk=cluster.pk, version=cluster.version).exists():
+            same = Cluster.objects.select_for_update().filter(pk=cluster.pk, version=cluster.version)
+            if not same.values_list("pk").first():
                 raise EditConflict(f"{cluster.name} was changed by somebody else while you edited it.")
             cluster.version += 1
         _save(actor, cluster, _CLUSTER)
@@ -40,8 +42,16 @@ def save_cluster(actor: Actor, cluster: Cluster) -> Cluster:
 
 
 def save_service(actor: Actor, service: Service) -> Service:
-    """Create or change a service."""
+    """Create or change a service; raise ``Refused`` where its files would have the names of another one's."""
     require(actor, permissions.INVENTORY, "save service", service)
+    others = service.cluster.services.exclude(pk=service.pk).values_list("name", flat=True)
+    for other in others:
+        if part_of_file_name(other) == part_of_file_name(service.name):
+            raise Refused(
+                f"The backup files of {service.name} would have the names of those of {other}.",
+                cure="Choose a name that differs by more than capitals and by more than dots and hyphens at its ends.",
+                field="name",
+            )
     with transaction.atomic():
         return _save(actor, service, _SERVICE)
 
@@ -85,8 +95,9 @@ def delete_node(actor: Actor, node: Node) -> None:
 
 
 def check_node(actor: Actor, node: Node) -> list[Finding]:
-    """Look at the node's IoTDB home and say what is there; changes nothing."""
+    """Look at the node's IoTDB home and say what is there; changes nothing but the audit."""
     require(actor, permissions.INVENTORY, "check node", node)
+    audit.record(actor, "check node", node, after={"home": node.home})
     return sources.get("iotdb-metadata").check(node_spec(node))
 
 

@@ -15,7 +15,7 @@ from storage.verification import verify
 from tasks import audit, permissions
 from tasks.audit import Actor
 from tasks.errors import EditConflict
-from tasks.models import ManagementNodes
+from tasks.models import BackupFile, ManagementNodes
 from tasks.services.common import changes, require, values_of
 from tasks.vault import KeyLost
 
@@ -37,10 +37,10 @@ def save_management_nodes(actor: Actor, version: int, draft: NodesDraft) -> Mana
 
     Sets that lie at an earlier data storage path stay there: retention touches only what lies where it looks.
     """
-    ManagementNodes.load()
+    # Before the transaction, with which the record of a refusal would be undone.
+    require(actor, permissions.SYSTEM, "change management nodes", ManagementNodes.load())
     with transaction.atomic():
         nodes = ManagementNodes.objects.select_for_update().get(pk=1)
-        require(actor, permissions.SYSTEM, "change management nodes", nodes)
         if nodes.version != version:
             raise EditConflict("The management nodes were changed by somebody else while you edited them.")
         before = values_of(nodes, _AUDITED)
@@ -49,6 +49,9 @@ def save_management_nodes(actor: Actor, version: int, draft: NodesDraft) -> Mana
         merged = get_path_type("SFTP").merge_secrets(_stored(nodes), draft.secrets)
         nodes.set_secrets(merged if draft.standby else {})
         nodes.save()
+        if _place(before["standby"]) != _place(draft.standby):
+            # The copies lie at another place than the one that is looked at from now on; they are made anew there.
+            BackupFile.objects.filter(standby_at__isnull=False).update(standby_at=None)
         old, new = changes(before, values_of(nodes, _AUDITED))
         new |= dict.fromkeys(draft.secrets, audit.MASK)
         audit.record(actor, "change management nodes", nodes, before=old, after=new)
@@ -71,6 +74,10 @@ def verify_standby(actor: Actor, parameters: Mapping[str, Any], typed: Mapping[s
         estimate=lambda: None,
         now=timezone.now,
     )
+
+
+def _place(standby: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(standby.get(name) for name in ("server_ip", "port", "shared_path"))
 
 
 def _stored(nodes: ManagementNodes) -> dict[str, str]:

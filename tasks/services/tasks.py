@@ -56,7 +56,7 @@ def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
             _keep_secrets(task, draft.secrets)
             audit.record(actor, "create task", task, after=_audited(task))
     except IntegrityError as error:
-        raise _name_taken(draft.name) from error
+        raise _name_taken(draft.name) if _is_taken(draft.name) else _gone_meanwhile(draft.name) from error
     return task
 
 
@@ -67,6 +67,13 @@ def configure_task(actor: Actor, task: BackupTask, version: int, draft: TaskDraf
     ``EditConflict`` when somebody else saved the task since.
     """
     require(actor, permissions.MANAGE, "configure task", task)
+    try:
+        return _configure(actor, task, version, draft, now)
+    except IntegrityError as error:
+        raise _gone_meanwhile(task.name) from error
+
+
+def _configure(actor: Actor, task: BackupTask, version: int, draft: TaskDraft, now: datetime) -> BackupTask:
     with transaction.atomic():
         current = BackupTask.objects.select_for_update().filter(pk=task.pk).first()
         if current is None:
@@ -172,6 +179,18 @@ def _audited(task: BackupTask) -> dict[str, Any]:
     values = values_of(task, _AUDITED)
     values["services"] = "all" if task.all_services else sorted(task.services.values_list("name", flat=True))
     return values
+
+
+def _is_taken(name: str) -> bool:
+    return BackupTask.objects.filter(name=name).exists()
+
+
+def _gone_meanwhile(name: str) -> Refused:
+    return Refused(
+        f"{name} was not saved: its Backup Object, or a service assigned to it, was deleted meanwhile.",
+        cure="Choose them again.",
+        field="cluster",
+    )
 
 
 def _name_taken(name: str) -> Refused:

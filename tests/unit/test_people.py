@@ -53,7 +53,7 @@ def test_a_second_time_sets_a_new_password_and_lets_in_again(monkeypatch: pytest
     assert "still an administrator" in second
     assert not authenticate(username="admin", password=first)
     assert authenticate(username="admin", password=second.split("once): ")[1].strip())
-    verbs = list(AuditEvent.objects.order_by("id").values_list("verb", flat=True))
+    verbs = list(AuditEvent.objects.exclude(verb="log in").order_by("id").values_list("verb", flat=True))
     assert verbs == ["create administrator", "set administrator's password"]
 
 
