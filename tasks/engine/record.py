@@ -115,7 +115,7 @@ def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
     task.last_reason = run.reason
     if run.state in GOOD:
         task.last_success_at = run.ended_at
-        task.last_verified_at = run.verified_at
+        task.last_verified_at = run.verified_at if run.read_back else None
 
 
 @transaction.atomic

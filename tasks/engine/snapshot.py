@@ -61,6 +61,7 @@ class Snapshot:
             "path_type": self.path_type,
             "destination": self.destination,
             "copies": self.copies,
+            "read_back": get_path_type(self.path_type).reads_back(self.destination),
             "services": [service.name for service in self.services],
         }
 

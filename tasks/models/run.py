@@ -86,6 +86,11 @@ class Run(models.Model):
         return self.state in GOOD
 
     @property
+    def read_back(self) -> bool:
+        """Whether the set was read back and compared, and not only its size."""
+        return self.verified_at is not None and bool(self.parameters.get("read_back", True))
+
+    @property
     def began(self) -> datetime:
         """When the run was started, or was to be where it never was."""
         return self.started_at or self.scheduled_for or self.queued_at

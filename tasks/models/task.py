@@ -66,6 +66,7 @@ class BackupTask(models.Model):
     last_reason = models.TextField(blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     # When the set of the last success was proven; the run itself may be followed by others that gave no set.
+    # When the last good set was read back and compared; empty where only its size was.
     last_verified_at = models.DateTimeField(null=True, blank=True)
     sets_kept = models.PositiveIntegerField(default=0)
     outcomes = models.CharField(max_length=400, blank=True, help_text="The states of the last 30 runs, oldest first.")

@@ -41,8 +41,12 @@ def test_the_log_says_what_was_compared(
     reads: bool,
 ) -> None:
     monkeypatch.setattr(FaultyRemote, "read_back_default", default)
-    run = run_now(make_task("far", path_type="Faulty", destination=destination))
+    task = make_task("far", path_type="Faulty", destination=destination)
+    run = run_now(task)
     assert run.state == RunState.SUCCESSFUL, log_of(run)
+    task.refresh_from_db()
+    # The list calls a set verified only where every byte was compared.
+    assert run.read_back == bool(task.last_verified_at) == reads
     assert remote.calls.count("reader") == int(reads)
     assert ("Read back and checked: archive and every member as written." in log_of(run)) == reads
     size = run.files.get().size

@@ -159,4 +159,4 @@ def test_the_proof_of_the_last_good_set_stays_after_a_run_that_failed(
 
 def test_a_good_set_without_proof_says_so(admin: Client, make_task: MakeTask, make_run: MakeRun) -> None:
     make_run(make_task(), RunState.WARNINGS, verified_at=None)
-    assert "Not proven yet" in page(admin)
+    assert "Not read back" in page(admin)
