@@ -77,22 +77,32 @@ def data_directory(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
-def key_file(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Nobody but the console's account may read the key that signs its sessions."""
-    path = settings.DATA_DIR / "secret-key"
+def private_data(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Nobody but the console's account may read its keys, nor its database: sessions and password hashes are in it."""
+    new_secrets_key = "put a new key first in SECRETS_KEYS and run manage.py rotatesecrets"
+    cures = {
+        "secret-key": "remove the file where somebody may have read it: a new key is made",
+        "secrets-key": f"where somebody may have read it, {new_secrets_key}",
+    }
+    found: list[CheckMessage] = []
+    for name, cure in cures.items():
+        path = settings.DATA_DIR / name
+        if mode := _mode(path) & 0o077:
+            text = f"{path} has mode {_mode(path):04o}: other accounts of this machine can use the key in it."
+            found.append(Warning(text, hint=f"chmod 600 {path}, and {cure}.", id="console.W001"))
+    mode = _mode(settings.DATA_DIR) & 0o007
+    if mode:
+        text = f"Every account of this machine may enter {settings.DATA_DIR}, where the database of the console lies."
+        found.append(Warning(text, hint=f"chmod o-rwx {settings.DATA_DIR}", id="console.W002"))
+    return found
+
+
+def _mode(path: Path) -> int:
+    """Return the permission bits of ``path``; none where it is not there."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return []
-    if not mode & 0o077:
-        return []
-    return [
-        Warning(
-            f"{path} has mode {mode:04o}: other accounts of this machine can use the key in it.",
-            hint=f"chmod 600 {path}, and remove the file where somebody may have read it: a new key is made.",
-            id="console.W001",
-        )
-    ]
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
 
 
 @register()

@@ -78,4 +78,7 @@ def key_from_file(path: Path) -> str:
     key = secrets.token_urlsafe(48)
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(key + "\n")
+        # What is encrypted with it may reach the disk before it does.
+        file.flush()
+        os.fsync(file.fileno())
     return key

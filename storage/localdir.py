@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from django.conf import settings
 
@@ -24,6 +24,7 @@ from storage.errors import (
     StoreError,
     StoreFault,
 )
+from storage.ownership import require_ours
 
 
 def _translate(error: OSError, path: Path) -> StoreError:
@@ -128,6 +129,8 @@ class LocalDirStore(Store):
     """A directory of this machine. Directories are 0700 and files 0600: archives of IoTDB hold passwords in clear."""
 
     in_place = True
+    # Whether the directories of tasks belong to the account of the console; a server may give files another owner.
+    owned: ClassVar[bool] = True
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -153,6 +156,7 @@ class LocalDirStore(Store):
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             _sync_directory(self.root)
+            require_ours(self.root, folder, owned=self.owned)
         except OSError as error:
             raise _translate(error, folder) from error
         return LocalUpload(self._path(directory, partial), self._path(directory, name))

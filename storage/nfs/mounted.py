@@ -87,6 +87,9 @@ def _unescaped(text: str) -> str:
 class MountedStore(LocalDirStore):
     """A directory on a mounted NFS export. Before each use the mount table is asked whether it still is one."""
 
+    # The server may squash every account to one of its own.
+    owned = False
+
     def __init__(self, server: str, shared: str) -> None:
         self.server = server
         self.shared = shared

@@ -77,3 +77,49 @@ def test_all_five_path_types_of_the_seed_are_known_in_its_order() -> None:
     assert get_path_type("SFTP").name == "SFTP"
     with pytest.raises(KeyError):
         get_path_type("FTP")
+
+
+# --- Another account of this machine ----------------------------------------------------------------------------------
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The directory LocalBackup, there already."""
+    path = tmp_path / "LocalBackup"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def put(root: Path) -> None:
+    LocalDirStore(root).put(DIRECTORY, NAME, PARTIAL).abort()
+
+
+def test_a_link_in_the_place_of_the_directory_is_refused(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (root / DIRECTORY).symlink_to(tmp_path / "theirs")
+    with pytest.raises(PermissionDenied, match="is a link"):
+        put(root)
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_a_directory_that_everybody_may_write_to_is_refused(root: Path) -> None:
+    (root / DIRECTORY).mkdir()
+    (root / DIRECTORY).chmod(0o777)
+    with pytest.raises(PermissionDenied, match="lets everybody write"):
+        put(root)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_directory_of_somebody_else_is_refused(root: Path) -> None:
+    (root / DIRECTORY).mkdir()
+    os.chown(root / DIRECTORY, 65534, 65534)
+    with pytest.raises(PermissionDenied, match="belongs to another account"):
+        put(root)
+
+
+@pytest.mark.parametrize(("mode", "safe"), [(0o777, False), (0o1777, True), (0o775, True)])
+def test_a_place_where_everybody_may_write_is_refused(mode: int, safe: bool, root: Path) -> None:
+    root.chmod(mode)
+    if safe:
+        put(root)
+        return
+    with pytest.raises(PermissionDenied, match="chmod o-w"):
+        put(root)

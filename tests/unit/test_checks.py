@@ -10,7 +10,7 @@ import pytest
 
 from backupconsole import checks
 
-ALL = (checks.queue_limits, checks.sqlite_options, checks.data_directory, checks.key_file, checks.time_zone)
+ALL = (checks.queue_limits, checks.sqlite_options, checks.data_directory, checks.private_data, checks.time_zone)
 
 
 @pytest.mark.parametrize("check", ALL)
@@ -52,13 +52,22 @@ def test_a_data_directory_that_is_not_there(settings: Any, tmp_path: Path) -> No
     assert str(tmp_path / "gone") in message.msg
 
 
+@pytest.mark.parametrize("name", ["secret-key", "secrets-key"])
 @pytest.mark.parametrize(("mode", "found"), [(0o600, []), (0o640, ["console.W001"]), (0o644, ["console.W001"])])
-def test_the_mode_of_the_key_file(settings: Any, tmp_path: Path, mode: int, found: list[str]) -> None:
+def test_the_mode_of_the_key_files(settings: Any, tmp_path: Path, name: str, mode: int, found: list[str]) -> None:
     settings.DATA_DIR = tmp_path
-    key = tmp_path / "secret-key"
+    key = tmp_path / name
     key.write_text("x")
     key.chmod(mode)
-    assert [message.id for message in checks.key_file(None)] == found
+    assert [message.id for message in checks.private_data(None)] == found
+
+
+def test_a_data_directory_that_everybody_may_enter(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+    tmp_path.chmod(0o755)
+    (message,) = checks.private_data(None)
+    assert message.id == "console.W002"
+    assert f"chmod o-rwx {tmp_path}" in str(message.hint)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Atlantis", "../etc/passwd", ""])
