@@ -128,6 +128,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Language and time -------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 USE_I18N = True
+# Django's admin writes dates as the other pages do.
+FORMAT_MODULE_PATH = "backupconsole.formats"
 USE_TZ = True
 # The console's own zone: names of files and wall-clock schedules are in it. The machine's zone unless said otherwise.
 TIME_ZONE = env_str("TIME_ZONE") or get_localzone_name() or "UTC"

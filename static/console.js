@@ -4,6 +4,8 @@
   "use strict";
   var root = document.documentElement;
   root.classList.add("js");
+  /* Pages that are not the console's own cannot write the theme at the root: Django's admin names it at the script. */
+  if (!root.dataset.theme) root.dataset.theme = document.currentScript.dataset.theme || "auto";
 
   function byId(id) { return document.getElementById(id); }
   function all(selector, within) { return Array.prototype.slice.call((within || document).querySelectorAll(selector)); }

@@ -1,0 +1,1 @@
+"""How values are written where Django writes them: in its admin."""

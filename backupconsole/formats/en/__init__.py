@@ -1,0 +1,1 @@
+"""Formats of the console's language."""
