@@ -37,7 +37,8 @@ from smbprotocol.tree import TreeConnect
 from storage.base import Space
 from storage.cifs import words
 from storage.cifs.transport import OwnConnection
-from storage.cifs.words import Lost, Place
+from storage.cifs.words import Place
+from storage.connection import Lost, of_loss, of_opening
 from storage.errors import StoreError
 from storage.heap import keep_heap
 from storage.watchdog import Watchdog
@@ -237,7 +238,7 @@ class Share:
             # The library's thread passes on whatever a server of another protocol made it stumble over.
             transport = self._connection.transport
             if isinstance(error.__cause__, OSError) and not (transport and transport.connected):
-                raise words.of_opening(error.__cause__, self.place, self.CONNECT) from error
+                raise of_opening(error.__cause__, self.place, "CIFS", self.CONNECT) from error
             raise words.no_cifs(self.place, self.CONNECT) from error
 
     def _log_in(self, password: str) -> Session:
@@ -255,7 +256,7 @@ class Share:
             # The library leaves this mark on the session of a guest, and only on that.
             if session.session_id is None:
                 raise words.guest(self.place) from error
-            raise words.of_loss(Lost(self.watchdog.fired), self.place, self.CONNECT, None) from error
+            raise of_loss(Lost(self.watchdog.fired), self.place, self.CONNECT, None) from error
         return session
 
     def _enter(self) -> TreeConnect:
@@ -267,7 +268,7 @@ class Share:
         except SMBResponseException as error:
             raise words.of_share(error.status, self.place) from error
         except FAULTS as error:
-            raise words.of_loss(Lost(self.watchdog.fired), self.place, self.CONNECT, None) from error
+            raise of_loss(Lost(self.watchdog.fired), self.place, self.CONNECT, None) from error
         return tree
 
     def _set(self, opened: Open, information: Any) -> None:

@@ -12,12 +12,14 @@ from typing import Any, BinaryIO
 from smbprotocol.open import CreateDisposition, CreateOptions
 from smbprotocol.open import FilePipePrinterAccessMask as Access
 
-from storage.base import Entry, Space, Store, Upload
+from storage.base import Entry, Space, Upload
 from storage.cifs import words
 from storage.cifs.share import Refusal, Share
 from storage.cifs.upload import CIFSUpload, open_reader
-from storage.cifs.words import Lost, Place
+from storage.cifs.words import Place
+from storage.connection import Lost, of_loss
 from storage.errors import BadPath, StoreError, Unreachable
+from storage.remote import RemoteStore, check_parts
 from storage.rules import RuleBroken, clean_cifs_path
 
 _FOLDER = CreateOptions.FILE_DIRECTORY_FILE
@@ -27,11 +29,13 @@ _IS_DIRECTORY = 0x10
 _BAD_NAME = re.compile(r'[\x00-\x1f<>:"/\\|?*]|[ .]\Z')
 
 
-class CIFSStore(Store):
+class CIFSStore(RemoteStore):
     """Who may read the archives is the share's to say: CIFS has no modes that would hold on every server.
 
     A fault of the connection ends it; every later call then raises ``Unreachable`` at once.
     """
+
+    place: Place
 
     def __init__(self, place: Place, secrets: Mapping[str, str]) -> None:
         self.place = place
@@ -111,22 +115,9 @@ class CIFSStore(Store):
             self.share.close()
 
     # What the upload uses besides.
-    def delete_anyhow(self, directory: str, name: str) -> None:
-        """Remove a file, over a new connection where this one is gone."""
-        if not self.broken:
-            try:
-                return self.delete(directory, name)
-            except StoreError:
-                if not self.broken:
-                    raise
-        with self._again() as store:
-            return store.delete(directory, name)
-
     def place_of(self, *parts: str) -> Place:
         """Return the place of something below the root; raise ``BadPath`` for a part that leads elsewhere."""
-        for part in parts:
-            if not part or part in (".", "..") or _BAD_NAME.search(part):
-                raise BadPath(f"{part!r} cannot be the name of a backup file or directory.")
+        check_parts(parts, _BAD_NAME)
         return self.place.below(*parts)
 
     @contextmanager
@@ -134,13 +125,13 @@ class CIFSStore(Store):
         """Translate what goes wrong with the place of ``parts``, of which ``written`` bytes had been sent."""
         place = self.place.below(*parts)
         if self.broken:
-            raise words.of_loss(Lost(), place, Share.SILENCE, written)
+            raise of_loss(Lost(), place, Share.SILENCE, written)
         try:
             yield
         except Lost as error:
             self.broken = True
             self.share.cut()
-            raise words.of_loss(error, place, self.share.SILENCE, written) from error
+            raise of_loss(error, place, self.share.SILENCE, written) from error
         except Refusal as error:
             fault = words.of_status(error.status, place, root=not parts)
             if isinstance(fault, Unreachable):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from smbprotocol.open import CreateDisposition, CreateOptions, Open, ShareAccess
 from smbprotocol.open import FilePipePrinterAccessMask as Access
 
-from storage.base import Buffer, Upload
+from storage.base import Buffer
 from storage.cifs.share import Share
-from storage.cifs.words import Lost
-from storage.errors import Corrupt, StoreError
+from storage.connection import Lost
+from storage.errors import StoreError
+from storage.remote import RemoteUpload
 
 if TYPE_CHECKING:
     from storage.cifs.store import CIFSStore
@@ -24,17 +25,14 @@ READ_PIECE = 1 << 20
 _FILE = CreateOptions.FILE_NON_DIRECTORY_FILE
 
 
-class CIFSUpload(Upload):
+class CIFSUpload(RemoteUpload):
     """A partial file. While it is written nobody else can open it, but an aborted run can be swept."""
 
+    _store: CIFSStore
+
     def __init__(self, store: CIFSStore, directory: str, name: str, partial: str) -> None:
+        super().__init__(directory, name, partial, PIECE)
         self._store = store
-        self._directory = directory
-        self._final = name
-        self._partial = partial
-        self._tail = bytearray()
-        self._sent = 0
-        self._done = False
         self._open: Open | None = None
         access = Access.FILE_READ_DATA | Access.FILE_WRITE_DATA | Access.FILE_APPEND_DATA | Access.FILE_WRITE_ATTRIBUTES
         with store.guard(directory, partial):
@@ -43,45 +41,22 @@ class CIFSUpload(Upload):
             sharing = ShareAccess.FILE_SHARE_DELETE
             self._open = store.share.open(place, access, CreateDisposition.FILE_CREATE, _FILE, sharing)
 
-    def write(self, data: Buffer) -> None:
-        """Write all of ``data``."""
-        view = memoryview(data).cast("B")
-        with self._guard():
-            if self._tail or len(view) < PIECE:
-                wanted = PIECE - len(self._tail)
-                self._tail += view[:wanted]
-                view = view[wanted:]
-                if len(self._tail) == PIECE:
-                    self._flush()
-            while len(view) >= PIECE:
-                self._send(view[:PIECE])
-                view = view[PIECE:]
-            self._tail += view
-
     def truncate(self, size: int) -> None:
         """Drop everything after ``size`` bytes."""
         with self._guard():
-            self._flush()
+            self._pieces.flush()
             self._store.share.cut_file(self._opened(), size)
             self._sent = size
 
     def seal(self, size: int) -> None:
         """Bring everything to the server's disk, close the file, and compare its size."""
         with self._guard():
-            self._flush()
+            self._pieces.flush()
             self._store.share.flush(self._opened())
             opened, self._open = self._opened(), None
             self._store.share.close_file(opened)
         found = self._store.stat(self._directory, self._partial).size
-        if found != size:
-            raise Corrupt(
-                f"{self._final} was not stored as it was written: {found} of {size} bytes.",
-                cure=f"Check the disk of {self._store.place.host}.",
-            )
-
-    def reader(self) -> BinaryIO:
-        """Open the sealed file; the answers come from the server."""
-        return self._store.open(self._directory, self._partial)
+        self._compare(found, size)
 
     def publish(self) -> str:
         """Rename to the final name; another file of that name is never overwritten."""
@@ -93,28 +68,11 @@ class CIFSUpload(Upload):
         self._done = True
         return store.full_path(self._directory, self._final)
 
-    def abort(self) -> None:
-        """Remove the partial file, over a new connection where the old one is gone.
-
-        A server that cannot be reached keeps it; the name tells whose it is.
-        """
-        if self._done:
-            return
-        self._done = True
+    def _let_go(self) -> None:
         opened, self._open = self._open, None
         if opened is not None and not self._store.broken:
-            with suppress(StoreError), self._guard():
+            with self._guard():
                 self._store.share.close_file(opened)
-        with suppress(StoreError):
-            self._store.delete_anyhow(self._directory, self._partial)
-
-    def _guard(self) -> AbstractContextManager[None]:
-        return self._store.guard(self._directory, self._partial, written=self._sent)
-
-    def _flush(self) -> None:
-        if self._tail:
-            self._send(memoryview(bytes(self._tail)))
-            self._tail.clear()
 
     def _send(self, piece: memoryview) -> None:
         while piece:

@@ -5,9 +5,9 @@ The numbers are NTSTATUS values (MS-ERREF 2.3.1).
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, replace
 
+from storage.connection import Lost, of_loss
 from storage.errors import (
     AlreadyExists,
     AuthenticationFailed,
@@ -19,9 +19,6 @@ from storage.errors import (
     StoreFault,
     Unreachable,
 )
-
-MIB = 1 << 20
-CHECK_SERVER = "Check that the server runs and that the network to it holds, then try again."
 
 COLLISION = 0xC0000035
 NOT_EMPTY = 0xC0000101
@@ -49,14 +46,6 @@ _ACCOUNT = {
     0xC0000070: "The account may not log in from this machine.",
     0xC000015B: "The account may not log in over the network.",
 }
-
-
-class Lost(Exception):
-    """The connection is gone; ``silent`` where the server stopped answering rather than hung up."""
-
-    def __init__(self, silent: bool = False) -> None:
-        super().__init__(silent)
-        self.silent = silent
 
 
 @dataclass(frozen=True)
@@ -95,27 +84,6 @@ class Place:
     def below(self, *parts: str) -> Place:
         """Return the place of a directory or file below this one."""
         return replace(self, parts=self.parts + parts)
-
-
-def of_opening(error: OSError | None, place: Place, limit: float) -> StoreError:
-    """Return what is said of a connection that could not be opened within ``limit`` seconds."""
-    number = error.errno if error else None
-    if number == errno.ECONNREFUSED:
-        return Unreachable(
-            f"Nothing listens on {place.server}.",
-            cure="Check Port and Server IP Address, and that the CIFS service of the server runs.",
-            field="port",
-        )
-    if isinstance(error, TimeoutError) or number == errno.ETIMEDOUT:
-        message = f"{place.server} did not answer within {limit:g} s."
-        cure = "Check Server IP Address, and that no firewall stands between."
-    elif number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
-        message = f"There is no way to {place.host} from this machine."
-        cure = "Check Server IP Address and the network of the management node."
-    else:
-        message = f"{place.server} cannot be reached."
-        cure = "Check Server IP Address and Port."
-    return Unreachable(message, cure=cure, field="server_ip")
 
 
 def no_cifs(place: Place, limit: float) -> StoreError:
@@ -169,14 +137,6 @@ def of_share(status: int, place: Place) -> StoreError:
             field="shared_path",
         )
     return of_status(status, replace(place, parts=()), root=True)
-
-
-def of_loss(error: Lost, place: Place, limit: float, written: int | None) -> StoreError:
-    """Return what is said of a connection that broke; ``written`` bytes of a file had been sent by then."""
-    after = "" if written is None else f" after {written / MIB:.1f} MiB"
-    if error.silent:
-        return Unreachable(f"{place.server} stopped answering for {limit:g} s{after}.", cure=CHECK_SERVER)
-    return Unreachable(f"The connection to {place.server} was lost{after}.", cure=CHECK_SERVER)
 
 
 def of_status(status: int, place: Place, *, root: bool = False) -> StoreError:

@@ -15,10 +15,11 @@ import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.ssh_exception import PartialAuthentication
 
+from storage.connection import Lost, of_loss, of_opening
 from storage.errors import StoreError
 from storage.heap import keep_heap
 from storage.sftp import words
-from storage.sftp.wire import Lost, Wire
+from storage.sftp.wire import Wire
 from storage.sftp.words import Place
 from storage.watchdog import Watchdog
 
@@ -130,7 +131,7 @@ class Link:
         try:
             opened = socket.create_connection((self.place.host, self.place.port), timeout=self.CONNECT)
         except OSError as error:
-            raise words.of_opening(error, self.place, self.CONNECT) from error
+            raise of_opening(error, self.place, "SSH", self.CONNECT) from error
         # The library leaves small packets waiting for the acknowledgement of those before: 1 MiB/s instead of 100.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -140,7 +141,7 @@ class Link:
 
     def _running(self) -> paramiko.Transport:
         if self._transport is None:
-            raise words.of_loss(Lost(), self.place, self.SILENCE, None)
+            raise of_loss(Lost(), self.place, self.SILENCE, None)
         return self._transport
 
 

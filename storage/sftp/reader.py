@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, suppress
 from typing import BinaryIO, cast
 
 from storage.base import Buffer
-from storage.sftp.wire import Code, Lost, Packet, Refusal, Wire, string
+from storage.connection import Lost
+from storage.sftp.wire import Code, Packet, Refusal, Wire, string
 
 DEPTH = 8
 Guard = Callable[[], AbstractContextManager[None]]

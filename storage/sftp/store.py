@@ -10,14 +10,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO
 
-from storage.base import Entry, Space, Store, Upload
+from storage.base import Entry, Space, Upload
+from storage.connection import Lost, of_loss
 from storage.errors import BadPath, PathMissing, StoreError
+from storage.remote import RemoteStore, check_parts
 from storage.rules import RuleBroken, clean_shared_path
 from storage.sftp import words
 from storage.sftp.link import Link, connect
 from storage.sftp.reader import open_reader
 from storage.sftp.upload import SFTPUpload
-from storage.sftp.wire import Answer, Attributes, Code, Lost, Packet, Refusal, Wire, path_bytes, string
+from storage.sftp.wire import Answer, Attributes, Code, Packet, Refusal, Wire, path_bytes, string
 from storage.sftp.words import Place
 
 _STATVFS, _FSYNC = "statvfs@openssh.com", "fsync@openssh.com"
@@ -28,11 +30,13 @@ _DIRECTORY_MODE = struct.pack(">II", 4, 0o700)
 FULL_BELOW = 8 << 20
 
 
-class SFTPStore(Store):
+class SFTPStore(RemoteStore):
     """Directories are 0700 and files 0600: archives of IoTDB hold passwords in clear.
 
     A fault of the connection ends it; every later call then raises ``Unreachable`` at once.
     """
+
+    place: Place
 
     def __init__(self, place: Place, host_key: str, secrets: Mapping[str, str]) -> None:
         self.place = place
@@ -120,22 +124,9 @@ class SFTPStore(Store):
         self._link.end()
 
     # What the upload uses besides.
-    def delete_anyhow(self, directory: str, name: str) -> None:
-        """Remove a file, over a new connection where this one is gone."""
-        if not self.broken:
-            try:
-                return self.delete(directory, name)
-            except StoreError:
-                if not self.broken:
-                    raise
-        with self._again() as store:
-            return store.delete(directory, name)
-
     def path(self, *parts: str) -> str:
         """Return the path of something below the root; raise ``BadPath`` for a part that leads elsewhere."""
-        for part in parts:
-            if not part or part in (".", "..") or "/" in part or "\0" in part:
-                raise BadPath(f"{part!r} cannot be the name of a backup file or directory.")
+        check_parts(parts)
         return "/".join((self.place.root, *parts))
 
     def attributes(self, *parts: str) -> Attributes:
@@ -172,13 +163,13 @@ class SFTPStore(Store):
         """
         place = self.place.below(*parts)
         if self.broken:
-            raise words.of_loss(Lost(), place, Link.SILENCE, written)
+            raise of_loss(Lost(), place, Link.SILENCE, written)
         try:
             yield
         except Lost as error:
             self.broken = True
             self._link.end()
-            raise words.of_loss(error, place, self._link.SILENCE, written) from error
+            raise of_loss(error, place, self._link.SILENCE, written) from error
         except Refusal as error:
             raise self._reason(error, parts, place, taken) from error
 

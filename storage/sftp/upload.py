@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from storage.base import Buffer, Upload
-from storage.errors import Corrupt, StoreError
+from storage.remote import RemoteUpload
 from storage.sftp import words
 from storage.sftp.wire import Code, Packet, Refusal, path_bytes, string
 
@@ -21,39 +19,20 @@ _FILE_MODE = struct.pack(">II", 4, 0o600)
 _FSYNC = "fsync@openssh.com"
 
 
-class SFTPUpload(Upload):
+class SFTPUpload(RemoteUpload):
     """A partial file. Bytes are collected to pieces of the size the server likes; a bounded number is in flight."""
 
+    _store: SFTPStore
+
     def __init__(self, store: SFTPStore, directory: str, name: str, partial: str) -> None:
+        super().__init__(directory, name, partial, store.wire.piece)
         self._store = store
-        self._directory = directory
-        self._final = name
-        self._partial = partial
-        self._tail = bytearray()
         self._pending: deque[int] = deque()
-        self._sent = 0
-        self._done = False
         self._handle: bytes | None = None
         with store.guard(directory, partial, taken=True):
             path = path_bytes(store.path(directory, partial))
             opened = store.wire.ask(Packet.OPEN, path, struct.pack(">I", _CREATE), _FILE_MODE, expect=Packet.HANDLE)
             self._handle = opened.string()
-
-    def write(self, data: Buffer) -> None:
-        """Write all of ``data``; what an earlier write could not store may be raised here."""
-        view = memoryview(data).cast("B")
-        piece = self._store.wire.piece
-        with self._guard():
-            if self._tail or len(view) < piece:
-                wanted = piece - len(self._tail)
-                self._tail += view[:wanted]
-                view = view[wanted:]
-                if len(self._tail) == piece:
-                    self._flush()
-            while len(view) >= piece:
-                self._send(view[:piece])
-                view = view[piece:]
-            self._tail += view
 
     def truncate(self, size: int) -> None:
         """Drop everything after ``size`` bytes."""
@@ -70,15 +49,7 @@ class SFTPUpload(Upload):
             handle, self._handle = self._open_handle(), None
             self._store.wire.ask(Packet.CLOSE, string(handle))
             found = self._store.attributes(self._directory, self._partial).size
-        if found != size:
-            raise Corrupt(
-                f"{self._final} was not stored as it was written: {found} of {size} bytes.",
-                cure=f"Check the disk of {self._store.place.host}.",
-            )
-
-    def reader(self) -> BinaryIO:
-        """Open the sealed file; the answers come from the server."""
-        return self._store.open(self._directory, self._partial)
+        self._compare(found, size)
 
     def publish(self) -> str:
         """Rename to the final name; another file of that name is never overwritten."""
@@ -93,19 +64,6 @@ class SFTPUpload(Upload):
         store.sync_directory(self._directory)
         return store.full_path(self._directory, self._final)
 
-    def abort(self) -> None:
-        """Remove the partial file, over a new connection where the old one is gone.
-
-        A server that cannot be reached keeps it; the name tells whose it is.
-        """
-        if self._done:
-            return
-        self._done = True
-        with suppress(StoreError):
-            self._let_go()
-        with suppress(StoreError):
-            self._store.delete_anyhow(self._directory, self._partial)
-
     def _let_go(self) -> None:
         for number in self._pending:
             self._store.wire.forget(number)
@@ -115,15 +73,7 @@ class SFTPUpload(Upload):
             with self._guard():
                 self._store.wire.ask(Packet.CLOSE, string(handle))
 
-    def _guard(self) -> AbstractContextManager[None]:
-        return self._store.guard(self._directory, self._partial, written=self._sent)
-
-    def _flush(self) -> None:
-        if self._tail:
-            self._send(bytes(self._tail))
-            self._tail.clear()
-
-    def _send(self, piece: Buffer) -> None:
+    def _send(self, piece: memoryview) -> None:
         wire = self._store.wire
         if len(self._pending) >= wire.depth:
             wire.take(self._pending.popleft(), Packet.STATUS)
@@ -133,7 +83,7 @@ class SFTPUpload(Upload):
 
     def _drain(self) -> None:
         """Read every answer that is still to come; each may be the one that tells of a full disk."""
-        self._flush()
+        self._pieces.flush()
         while self._pending:
             self._store.wire.take(self._pending.popleft(), Packet.STATUS)
 

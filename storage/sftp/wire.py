@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from storage.base import Buffer
+from storage.connection import Lost
 from storage.watchdog import Watchdog
 
 
@@ -69,14 +70,6 @@ class Refusal(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
-
-
-class Lost(Exception):
-    """The connection is gone; ``silent`` where the server stopped answering rather than hung up."""
-
-    def __init__(self, silent: bool = False) -> None:
-        super().__init__(silent)
-        self.silent = silent
 
 
 class Channel(Protocol):

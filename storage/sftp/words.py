@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import paramiko
 from paramiko.ssh_exception import PartialAuthentication
 
+from storage.connection import CHECK_SERVER, MIB, Lost, of_loss
 from storage.errors import (
     AlreadyExists,
     AuthenticationFailed,
@@ -22,10 +22,7 @@ from storage.errors import (
     StoreFault,
     Unreachable,
 )
-from storage.sftp.wire import Code, Lost, Refusal
-
-MIB = 1 << 20
-CHECK_SERVER = "Check that the server runs and that the network to it holds, then try again."
+from storage.sftp.wire import Code, Refusal
 
 
 @dataclass(frozen=True)
@@ -51,26 +48,6 @@ class Place:
     def below(self, *parts: str) -> Place:
         """Return the place of a directory or file below this one."""
         return replace(self, root="/".join((self.root, *parts)))
-
-
-def of_opening(error: OSError, place: Place, limit: float) -> StoreError:
-    """Return what is said of a connection that could not be opened within ``limit`` seconds."""
-    if error.errno == errno.ECONNREFUSED:
-        return Unreachable(
-            f"Nothing listens on {place.server}.",
-            cure="Check Port and Server IP Address, and that the SSH service of the server runs.",
-            field="port",
-        )
-    if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
-        message = f"{place.server} did not answer within {limit:g} s."
-        cure = "Check Server IP Address, and that no firewall stands between."
-    elif error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
-        message = f"There is no way to {place.host} from this machine."
-        cure = "Check Server IP Address and the network of the management node."
-    else:
-        message = f"{place.server} cannot be reached."
-        cure = "Check Server IP Address and Port."
-    return Unreachable(message, cure=cure, field="server_ip")
 
 
 def of_handshake(error: BaseException | None, place: Place, limit: float) -> StoreError:
@@ -160,14 +137,6 @@ def bad_key_file(needs_passphrase: bool) -> StoreError:
         cure="Give an OpenSSH or PEM private key (Ed25519, ECDSA or RSA) whole, with its first and last line.",
         field="private_key",
     )
-
-
-def of_loss(error: Lost, place: Place, limit: float, written: int | None) -> StoreError:
-    """Return what is said of a connection that broke; ``written`` bytes of a file had been sent by then."""
-    after = "" if written is None else f" after {written / MIB:.1f} MiB"
-    if error.silent:
-        return Unreachable(f"{place.server} stopped answering for {limit:g} s{after}.", cure=CHECK_SERVER)
-    return Unreachable(f"The connection to {place.server} was lost{after}.", cure=CHECK_SERVER)
 
 
 def of_refusal(error: Refusal, place: Place, field: str | None = None) -> StoreError:

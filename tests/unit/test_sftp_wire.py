@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from storage.sftp.wire import Code, Lost, Packet, Refusal, Wire, path_bytes, string
+from storage.connection import Lost
+from storage.sftp.wire import Code, Packet, Refusal, Wire, path_bytes, string
 from storage.watchdog import Watchdog
 
 Answering = Callable[[Packet, int, bytes], list[bytes]]
