@@ -16,6 +16,7 @@ from storage.errors import BadPath, StoreError, Unreachable
 from storage.nfs.dial import Target, dial, dial_root
 from storage.nfs.faults import FAULTS, cannot_link, translated
 from storage.nfs.upload import NFSUpload, open_reader
+from storage.remote import check_parts
 
 # nobody on Linux of today and of before 2019.
 NOBODY_IDS = ("65534", "99")
@@ -102,9 +103,7 @@ class NFSStore(Store):
         return path.removeprefix(f"{self._below}/") if self._below else path
 
     def _path(self, *parts: str) -> str:
-        for part in parts:
-            if not part or part in (".", "..") or "/" in part or "\0" in part:
-                raise BadPath(f"{part!r} cannot be the name of a backup file or directory.")
+        check_parts(parts)
         return "/".join((self._below, *parts) if self._below else parts)
 
     # --- The owner ----------------------------------------------------------------------------------------------------

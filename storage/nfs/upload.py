@@ -11,6 +11,7 @@ import nfs_rs
 from storage.base import Buffer, Upload
 from storage.errors import Corrupt, StoreError, StoreFault
 from storage.nfs.faults import FAULTS, cannot_link, is_uncertain
+from storage.remote import Pieces
 
 if TYPE_CHECKING:
     from storage.nfs.store import NFSStore
@@ -27,7 +28,7 @@ class NFSUpload(Upload):
         self._partial = partial
         self._final = final
         self._name = final_name
-        self._held = bytearray()
+        self._pieces = Pieces(PIECE, self._send)
         self._stored = 0
         self._open = False
         self._ended = False
@@ -37,25 +38,7 @@ class NFSUpload(Upload):
 
     def write(self, data: Buffer) -> None:
         """Write all of ``data``; raise ``NoSpace`` where the directory is full."""
-        view = memoryview(data).cast("B")
-        if self._held:
-            room = PIECE - len(self._held)
-            self._held += view[:room]
-            view = view[room:]
-            if len(self._held) < PIECE:
-                return
-            self._flush()
-        while len(view) >= PIECE:
-            self._send(view[:PIECE])
-            view = view[PIECE:]
-        self._held += view
-
-    def _flush(self) -> None:
-        """Send what is held."""
-        if self._held:
-            with memoryview(self._held) as view:
-                self._send(view)
-            self._held.clear()
+        self._pieces.add(data)
 
     def _send(self, view: memoryview) -> None:
         with self._store.call(self._partial):
@@ -69,16 +52,16 @@ class NFSUpload(Upload):
     def truncate(self, size: int) -> None:
         """Drop everything after ``size`` bytes."""
         if size >= self._stored:
-            del self._held[size - self._stored :]
+            self._pieces.keep(size - self._stored)
             return
-        self._held.clear()
+        self._pieces.drop()
         with self._store.call(self._partial):
             self._file.truncate(size)
         self._stored = size
 
     def seal(self, size: int) -> None:
         """Bring the last bytes to the server's disk and ask it for the size."""
-        self._flush()
+        self._pieces.flush()
         with self._store.call(self._partial):
             self._file.flush()
             self._close()
@@ -123,7 +106,7 @@ class NFSUpload(Upload):
         if self._ended:
             return
         self._ended = True
-        self._held.clear()
+        self._pieces.drop()
         with suppress(StoreError, *FAULTS):
             if not self._store.broken:
                 with suppress(*FAULTS):
