@@ -24,7 +24,7 @@ from storage.errors import (
     StoreError,
     StoreFault,
 )
-from storage.ownership import require_ours
+from storage.ownership import require_ours, sync_directory
 
 
 def _translate(error: OSError, path: Path) -> StoreError:
@@ -93,7 +93,7 @@ class LocalUpload(Upload):
         """Rename to the final name; another file of that name is never overwritten."""
         try:
             self._link()
-            _sync_directory(self.final.parent)
+            sync_directory(self.final.parent)
         except OSError as error:
             raise _translate(error, self.final) from error
         self._close()
@@ -152,10 +152,17 @@ class LocalDirStore(Store):
 
     def put(self, directory: str, name: str, partial: str) -> Upload:
         """Begin a file; its directory is made where it is missing."""
+        try:
+            return self._put(directory, name, partial)
+        except PathMissing:
+            # Whoever removed the last file of a run that was lost took the empty directory along in this moment.
+            return self._put(directory, name, partial)
+
+    def _put(self, directory: str, name: str, partial: str) -> Upload:
         folder = self._path(directory)
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            _sync_directory(self.root)
+            sync_directory(self.root)
             require_ours(self.root, folder, owned=self.owned)
         except OSError as error:
             raise _translate(error, folder) from error
@@ -210,14 +217,6 @@ def _entry(name: str, figures: os.stat_result) -> Entry:
 
 def _by_name(entry: Entry) -> str:
     return entry.name
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # Where the data storage path stands among the values that were prepared for another thread.

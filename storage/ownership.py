@@ -28,3 +28,12 @@ def require_ours(root: Path, folder: Path, *, owned: bool) -> None:
             f"Every account of this machine may write to {root}: files are not safe there.",
             cure=f"Take that right away: chmod o-w {root}.",
         )
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to the disk; raises ``OSError``."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -127,7 +127,7 @@ def _reason(run: Run) -> str:
     assert run.lease_until is not None
     lost_at = stamp(run.lease_until, seconds=True)
     return (
-        f"The worker {run.worker} was lost: nothing was heard of it by {lost_at}. The process was "
-        f"killed, the machine was restarted, or it ran out of memory. Look at the server's log of that time, then "
-        f"press Back Up Now."
+        f"The worker {run.worker} was lost: nothing was heard of it by {lost_at}. The process was killed, the machine "
+        "was restarted, it ran out of memory, or it could not reach the database. Look at the server's log of that "
+        "time, then press Back Up Now."
     )

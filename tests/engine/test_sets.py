@@ -213,6 +213,21 @@ def test_the_end_is_recorded_although_the_database_was_away(task: BackupTask, mo
     assert log_of(run).count("Successful in") == 1
 
 
+def test_a_full_disk_at_the_proof_is_no_success(
+    task: BackupTask, storage_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prove(*_: object) -> bool:
+        raise OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(record, "prove", prove)
+        run = run_now(task)
+    assert (run.state, run.error_code) == (RunState.FAILED, "database")
+    assert "disk that holds" in run.reason
+    assert files_below(storage_path) == []
+    assert run_now(task).state == RunState.SUCCESSFUL
+
+
 def test_a_line_of_the_log_is_not_worth_a_run(task: BackupTask, monkeypatch: pytest.MonkeyPatch) -> None:
     real = record.write_line
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import localdir
 from storage.base import Store
 from storage.errors import NoSpace, PermissionDenied, StoreFault
 from storage.localdir import LocalDirStore, LocalUpload, _translate
@@ -123,3 +124,15 @@ def test_a_place_where_everybody_may_write_is_refused(mode: int, safe: bool, roo
         return
     with pytest.raises(PermissionDenied, match="chmod o-w"):
         put(root)
+
+
+def test_a_directory_that_a_sweeping_takes_away_is_made_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, times = localdir.sync_directory, iter(range(9))
+
+    def sync(path: Path) -> None:
+        real(path)
+        if next(times) == 0:
+            (root / DIRECTORY).rmdir()
+
+    monkeypatch.setattr(localdir, "sync_directory", sync)
+    put(root)
