@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.servers import unixkit
@@ -20,19 +18,13 @@ PACKAGES = "openssh-server openssh-sftp-server openssh-client"
 PROGRAMS = ["sshd", "ssh-keygen", "useradd", "chpasswd"]
 PASSWORD = "S3cret of sftp"
 PASSPHRASE = "open sesame"
-SMALL_MEBIBYTES = 24
 
 
 @dataclass
-class OpenSSH:
+class OpenSSH(unixkit.FileServer):
     """A running server. ``root`` is the jail, which the account sees as ``/``; ``key`` is its private key."""
 
-    directory: Path
-    user: str
-    port: int = field(default_factory=unixkit.free_port)
     extra: str = ""
-    has_small_disk: bool = False
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def root(self) -> Path:
@@ -64,39 +56,8 @@ class OpenSSH:
         """Start the server and wait until it answers."""
         (self.directory / "sshd_config").write_text(self._settings())
         Path("/run/sshd").mkdir(exist_ok=True)
-        log = (self.directory / "sshd.log").open("ab")
         command = [unixkit.program("sshd"), "-D", "-e", "-f", str(self.directory / "sshd_config")]
-        with log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            unixkit.wait_until(lambda: unixkit.answers(self.port))
-        except TimeoutError:
-            raise RuntimeError((self.directory / "sshd.log").read_text()[-1500:]) from None
-
-    def stop(self) -> None:
-        """End the server and all its sessions."""
-        if self.process:
-            unixkit.end(self.process)
-            self.process = None
-
-    def freeze(self) -> None:
-        """Let the sessions, and the server itself, stop answering."""
-        self._signal(signal.SIGSTOP, listener=True)
-
-    def thaw(self) -> None:
-        """Let them answer again."""
-        self._signal(signal.SIGCONT, listener=True)
-
-    def cut(self) -> None:
-        """Kill the sessions; the server goes on."""
-        self._signal(signal.SIGKILL, listener=False)
-
-    def _signal(self, number: int, *, listener: bool) -> None:
-        assert self.process
-        server = psutil.Process(self.process.pid)
-        for process in [*server.children(recursive=True), *([server] if listener else [])]:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+        self.launch(command, self.directory / "sshd.log")
 
     def _settings(self) -> str:
         here = self.directory
@@ -132,7 +93,7 @@ def prepare(stack: ExitStack) -> OpenSSH:
     (jail / "readable").chmod(0o755)
     (jail / "file").write_text("not a directory")
     (jail / "loop").symlink_to("/")
-    server.has_small_disk = stack.enter_context(unixkit.small_disk(jail / "small", SMALL_MEBIBYTES))
+    server.has_small_disk = stack.enter_context(unixkit.small_disk(jail / "small", unixkit.SMALL_MEBIBYTES))
     return server
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -18,21 +17,15 @@ from tests.servers import unixkit
 PACKAGES = "samba"
 PROGRAMS = ["smbd", "smbpasswd", "useradd"]
 PASSWORD = "S3cret of cifs"
-SMALL_MEBIBYTES = 24
 _HOME = ("private", "lock", "state", "cache", "run", "ncalrpc", "log", "share", "ro")
 _SHARES = {"backup": ("share", "no"), "ro": ("ro", "yes"), "small": ("small", "no")}
 
 
 @dataclass
-class Samba:
+class Samba(unixkit.FileServer):
     """A running server; ``share`` is the directory behind the share *backup*."""
 
-    directory: Path
-    user: str
-    port: int = field(default_factory=unixkit.free_port)
     extra: dict[str, str] = field(default_factory=dict)
-    has_small_disk: bool = False
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def share(self) -> Path:
@@ -50,40 +43,9 @@ class Samba:
         settings.write_text(self._settings())
         self._add_account(settings)
         command = [unixkit.program("smbd"), "--foreground", "--no-process-group", f"--configfile={settings}"]
-        with (self.directory / "smbd.out").open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            unixkit.wait_until(lambda: unixkit.answers(self.port))
-        except TimeoutError:
-            raise RuntimeError((self.directory / "smbd.out").read_text()[-1500:]) from None
+        self.launch(command, self.directory / "smbd.out")
 
-    def stop(self) -> None:
-        """End the server and all its sessions."""
-        if self.process:
-            unixkit.end(self.process)
-            self.process = None
-
-    def freeze(self) -> None:
-        """Let the sessions, and the server itself, stop answering."""
-        self._signal(signal.SIGSTOP, listener=True)
-
-    def thaw(self) -> None:
-        """Let them answer again, the sessions before the server."""
-        self._signal(signal.SIGCONT, listener=True)
-
-    def cut(self) -> None:
-        """Kill the sessions; the server goes on."""
-        self._signal(signal.SIGKILL, listener=False)
-
-    def _signal(self, number: int, *, listener: bool) -> None:
-        assert self.process
-        server = psutil.Process(self.process.pid)
-        with_sessions = [one for one in server.children(recursive=True) if listener or self._is_session(one)]
-        for process in [*with_sessions, *([server] if listener else [])]:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def _is_session(self, process: psutil.Process) -> bool:
+    def is_session(self, process: psutil.Process) -> bool:
         """Tell whether a child serves a connection; others keep the server's house."""
         with suppress(psutil.Error):
             return any(one.laddr.port == self.port and one.raddr for one in process.net_connections("tcp"))
@@ -122,7 +84,7 @@ def prepare(stack: ExitStack) -> Samba:
     for path in (server.share, server.share / "iotdb", server.directory / "ro"):
         path.chmod(0o777)
     (server.share / "locked").chmod(0o755)
-    server.has_small_disk = stack.enter_context(unixkit.small_disk(server.directory / "small", SMALL_MEBIBYTES))
+    server.has_small_disk = stack.enter_context(unixkit.small_disk(server.directory / "small", unixkit.SMALL_MEBIBYTES))
     return server
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,7 @@ import pytest
 
 # Servers jail accounts only below directories that nobody but root may write to, which rules out the temporary one.
 BASE = Path("/srv")
+SMALL_MEBIBYTES = 24
 
 
 def lack(programs: list[str], packages: str) -> str:
@@ -86,6 +89,56 @@ def end(process: subprocess.Popen[bytes]) -> None:
                 child.kill()
     process.kill()
     process.wait(20)
+
+
+@dataclass
+class FileServer:
+    """A server process with sessions for one account; ``directory`` holds all that it needs."""
+
+    directory: Path
+    user: str
+    port: int = field(default_factory=free_port)
+    has_small_disk: bool = False
+    process: subprocess.Popen[bytes] | None = None
+
+    def launch(self, command: list[str], log: Path) -> None:
+        """Start the process and wait until it answers; raise RuntimeError with the end of ``log``."""
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        try:
+            wait_until(lambda: answers(self.port))
+        except TimeoutError:
+            raise RuntimeError(log.read_text()[-1500:]) from None
+
+    def stop(self) -> None:
+        """End the server and all its sessions."""
+        if self.process:
+            end(self.process)
+            self.process = None
+
+    def freeze(self) -> None:
+        """Let the sessions, and the server itself, stop answering."""
+        self._signal(signal.SIGSTOP, listener=True)
+
+    def thaw(self) -> None:
+        """Let them answer again, the sessions before the server."""
+        self._signal(signal.SIGCONT, listener=True)
+
+    def cut(self) -> None:
+        """Kill the sessions; the server goes on."""
+        self._signal(signal.SIGKILL, listener=False)
+
+    def is_session(self, process: psutil.Process) -> bool:
+        """Tell whether a child serves a connection; as a rule all do."""
+        return True
+
+    def _signal(self, number: int, *, listener: bool) -> None:
+        assert self.process
+        server = psutil.Process(self.process.pid)
+        with_sessions = [one for one in server.children(recursive=True) if listener or self.is_session(one)]
+        for process in [*with_sessions, *([server] if listener else [])]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
 
 @contextmanager
