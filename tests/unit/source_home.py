@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tasks.engine.archive import FileShrank
 from tasks.sources.base import NodeSpec
+from tasks.sources.iotdb_copy import copy_metadata
 from tasks.sources.iotdb_properties import Layout, read_layout
 
 CONFIG_GROUP = "data/confignode/consensus/47474747-4747-4747-4747-000000000000"
@@ -124,3 +127,31 @@ class Journal:
     def at(self, level: str) -> list[str]:
         """Return the texts of one level."""
         return [text for known, text in self.lines if known == level]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The home of a node that is both a ConfigNode and a DataNode."""
+    return make_home(tmp_path / "home")
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """How long the copy paused, in seconds."""
+    return []
+
+
+def copy(archive: Recorder, journal: Journal, pauses: list[float], *nodes: NodeSpec) -> None:
+    """Copy the metadata of ``nodes``; what it pauses is noted and not waited for."""
+    copy_metadata(laid_out(*nodes), archive, journal, pauses.append)
+
+
+def once(name: str, action: Callable[[], object]) -> Callable[[str], None]:
+    """Return a hook that acts the first time that this member is met."""
+    left = [action]
+
+    def hook(member: str) -> None:
+        if member == name and left:
+            left.pop()()
+
+    return hook

@@ -4,43 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import KeepsChanging, RunStopped
-from tasks.sources.base import NodeSpec
-from tasks.sources.iotdb_copy import copy_metadata
-from tests.unit.source_home import CONFIG_GROUP, SCHEMA_GROUP, Journal, Recorder, laid_out, make_home, node_of
+from tests.unit.source_home import (
+    CONFIG_GROUP,
+    SCHEMA_GROUP,
+    Journal,
+    Recorder,
+    copy,
+    home,
+    node_of,
+    once,
+    pauses,
+)
+
+__all__ = ["home", "pauses"]
 
 LOG = f"n1/{SCHEMA_GROUP}0/current/log_inprogress_0"
 TREE = f"n1/{SCHEMA_GROUP}0/sm/1_9/mtree.snapshot"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return make_home(tmp_path / "home")
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
-def copy(archive: Recorder, journal: Journal, pauses: list[float], *nodes: NodeSpec) -> None:
-    copy_metadata(laid_out(*nodes), archive, journal, pauses.append)
-
-
-def once(name: str, action: Callable[[], object]) -> Callable[[str], None]:
-    """Return a hook that acts the first time that this member is met."""
-    left = [action]
-
-    def hook(member: str) -> None:
-        if member == name and left:
-            left.pop()()
-
-    return hook
 
 
 # --- Reading a group again ------------------------------------------------------------------------------------------

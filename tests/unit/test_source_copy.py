@@ -6,15 +6,24 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import RunStopped, Unreadable
-from tasks.sources.base import NodeSpec
-from tasks.sources.iotdb_copy import copy_metadata
-from tests.unit.source_home import CONFIG_GROUP, SCHEMA_GROUP, Journal, Recorder, laid_out, make_home, node_of
+from tests.unit.source_home import (
+    CONFIG_GROUP,
+    SCHEMA_GROUP,
+    Journal,
+    Recorder,
+    copy,
+    home,
+    make_home,
+    node_of,
+    pauses,
+)
+
+__all__ = ["home", "pauses"]
 
 ORDER = [
     f"{CONFIG_GROUP}/",
@@ -28,31 +37,6 @@ ORDER = [
 ]
 LOG = f"n1/{SCHEMA_GROUP}0/current/log_inprogress_0"
 TREE = f"n1/{SCHEMA_GROUP}0/sm/1_9/mtree.snapshot"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return make_home(tmp_path / "home")
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
-def copy(archive: Recorder, journal: Journal, pauses: list[float], *nodes: NodeSpec) -> None:
-    copy_metadata(laid_out(*nodes), archive, journal, pauses.append)
-
-
-def once(name: str, action: Callable[[], object]) -> Callable[[str], None]:
-    """Return a hook that acts the first time that this member is met."""
-    left = [action]
-
-    def hook(member: str) -> None:
-        if member == name and left:
-            left.pop()()
-
-    return hook
 
 
 def steps(names: list[str], node: str) -> list[str]:

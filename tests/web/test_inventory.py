@@ -15,23 +15,9 @@ from django.utils import timezone
 from tasks.models import AuditEvent, Cluster, Node, Service
 from tasks.states import RunState
 from tests.conftest import Login, MakeRun, MakeTask
+from tests.web.inventory_kit import client, page_of, text_of
 
-
-@pytest.fixture
-def client(login: Login) -> Client:
-    """A Backup Administrator."""
-    return login("Backup Administrator")
-
-
-def page_of(response: Any) -> str:
-    """Return the markup of the page's main part."""
-    return str(response.content.decode()).split("<main")[1]
-
-
-def text_of(response: Any) -> str:
-    """Return the page's text without markup, blanks made one."""
-    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", page_of(response), flags=re.DOTALL)
-    return re.sub(r"\s+", " ", page.replace("&#x27;", "'"))
+__all__ = ["client"]
 
 
 # --- Looking --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from django.urls import reverse
 
 from tasks.models import Cluster, Node, Service
 from tests.conftest import Login
+from tests.web.inventory_kit import client, page_of, text_of
+
+__all__ = ["client"]
 
 NODE: dict[str, Any] = {
     "name": "node1",
@@ -21,23 +24,6 @@ NODE: dict[str, Any] = {
     "rpc_host": "10.0.0.1",
     "rpc_port": 6667,
 }
-
-
-@pytest.fixture
-def client(login: Login) -> Client:
-    """A Backup Administrator."""
-    return login("Backup Administrator")
-
-
-def page_of(response: Any) -> str:
-    """Return the markup of the page's main part."""
-    return str(response.content.decode()).split("<main")[1]
-
-
-def text_of(response: Any) -> str:
-    """Return the page's text without markup, blanks made one."""
-    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", page_of(response), flags=re.DOTALL)
-    return re.sub(r"\s+", " ", page.replace("&#x27;", "'"))
 
 
 # --- Nodes ----------------------------------------------------------------------------------------------------------
