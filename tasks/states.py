@@ -41,18 +41,12 @@ NO_RUNS_YET = Look("status-idle", "i-circle", "none")
 
 ACTIVE = (RunState.WAITING, RunState.RUNNING)
 GOOD = (RunState.SUCCESSFUL, RunState.WARNINGS)
-ENDED = (*GOOD, RunState.FAILED, RunState.STOPPED, RunState.POSTPONED)
 
 # A postponed occurrence is recorded as such from the start; nothing moves into that state.
 MOVES: dict[str, frozenset[str]] = {
     RunState.WAITING: frozenset({RunState.RUNNING, RunState.STOPPED, RunState.FAILED}),
     RunState.RUNNING: frozenset({RunState.SUCCESSFUL, RunState.WARNINGS, RunState.FAILED, RunState.STOPPED}),
 }
-
-
-def may_move(before: str, after: str) -> bool:
-    """Tell whether a run may go from ``before`` to ``after``."""
-    return after in MOVES.get(before, frozenset())
 
 
 class Mode(models.TextChoices):
