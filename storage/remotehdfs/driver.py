@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from storage.base import Buffer, Entry, Space
+from storage.errors import PathMissing
 
 
 class Writer(Protocol):
@@ -53,3 +55,13 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """End all connections, waiting for nobody."""
+
+
+def arrived(driver: Driver, source: str, target: str) -> bool:
+    """Tell whether a rename took place whose answer got lost: the source is gone and the target is a file."""
+    try:
+        driver.info(source)
+    except PathMissing:
+        with suppress(PathMissing):
+            return not driver.info(target).is_directory
+    return False

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from storage.base import Buffer, Entry, Space
-from storage.errors import PathMissing, StoreError, Unreachable
+from storage.errors import StoreError, Unreachable
+from storage.remotehdfs.driver import arrived
 from storage.remotehdfs.faults import FAULTS, java_class, translate
 from storage.remotehdfs.namenodes import NameNodes, reason_now
 from storage.remotehdfs.process import Child
@@ -113,11 +114,7 @@ class RpcDriver:
     def _arrived(self, source: str, target: str) -> bool:
         """Tell whether a rename took place: it is not sent twice, but may have been done."""
         with suppress(Unreachable):
-            try:
-                self.info(source)
-            except PathMissing:
-                with suppress(PathMissing):
-                    return not self.info(target).is_directory
+            return arrived(self, source, target)
         return False
 
     def delete(self, path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from storage.base import Buffer, Entry, Space, Store, Upload
 from storage.errors import BadPath, Corrupt, NoSpace, PathMissing, StoreError, StoreFault
+from storage.remote import check_parts
 from storage.remotehdfs.driver import Driver, Writer
 from storage.remotehdfs.namenodes import explain, find
 from storage.remotehdfs.target import WEBHDFS, Target
@@ -18,6 +20,8 @@ PIECE = 4 * 1024 * 1024
 """Bytes of one write."""
 FULL_BELOW = 1 << 30
 """Bytes below which an HDFS counts as full once a write failed: as many a DataNode keeps free by default."""
+# A NameNode takes no name with a colon.
+_BAD_NAME = re.compile(r"[/\x00:]")
 
 
 class CannotGoBack(StoreFault):
@@ -58,9 +62,7 @@ class HDFSStore(Store):
             )
 
     def _path(self, *parts: str) -> str:
-        for part in parts:
-            if not part or part in (".", "..") or "/" in part or "\0" in part or ":" in part:
-                raise BadPath(f"{part!r} cannot be the name of a backup file or directory.")
+        check_parts(parts, _BAD_NAME)
         return "/".join((self.target.path, *parts))
 
     def free_space(self) -> Space | None:

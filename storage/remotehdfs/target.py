@@ -83,10 +83,6 @@ class Target:
         """Return address and port, an IPv6 address in brackets."""
         return f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
 
-    def field_of(self, address: str) -> str:
-        """Return the form field in which an address stands."""
-        return "active_ip" if address == self.addresses[0] else "standby_ip"
-
 
 def _address(text: str, field: str) -> tuple[str, ...]:
     """Return an address in its shortest form, in a tuple that is empty where there is none."""

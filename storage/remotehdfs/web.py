@@ -20,6 +20,7 @@ from hdfs.util import HdfsError  # type: ignore[import-untyped]
 
 from storage.base import Buffer, Entry, Space
 from storage.errors import AlreadyExists, BadPath, PathMissing, StoreError, Unreachable
+from storage.remotehdfs.driver import arrived
 from storage.remotehdfs.faults import FAULTS, java_class, translate
 from storage.remotehdfs.namenodes import NameNodes, reason_now, session
 from storage.remotehdfs.space import Quota, room, with_parents
@@ -116,7 +117,7 @@ class WebDriver:
         try:
             self._client.rename(source, target)
         except FAULTS as fault:
-            if self._arrived(source, target):
+            if arrived(self, source, target):
                 return
             with suppress(PathMissing):
                 self.info(target)
@@ -124,15 +125,6 @@ class WebDriver:
                     f"{self.target.url(target)} is there already and is not overwritten.", cure="Run the task again."
                 ) from fault
             raise self.told(fault, target) from fault
-
-    def _arrived(self, source: str, target: str) -> bool:
-        """Tell whether a rename took place."""
-        try:
-            self.info(source)
-        except PathMissing:
-            with suppress(PathMissing):
-                return not self.info(target).is_directory
-        return False
 
     def delete(self, path: str) -> bool:
         """Remove a file or an empty directory."""
