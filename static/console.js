@@ -47,6 +47,11 @@
     if (event.key !== "Escape") return;
     all("details.menu[open], details.nav-mobile[open]").forEach(function (menu) { closeMenu(menu, true); });
   });
+  /* Whoever tabs on out of a menu is done with it; left open it would cover what has the focus then. */
+  document.addEventListener("focusout", function (event) {
+    var menu = event.target.closest && event.target.closest("details.menu[open]");
+    if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) closeMenu(menu, false);
+  });
   document.addEventListener("click", function (event) {
     all("details.menu[open]").forEach(function (menu) { if (!menu.contains(event.target)) closeMenu(menu, false); });
   });

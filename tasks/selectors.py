@@ -169,13 +169,17 @@ def totals(state: ListState, since: int | None = None) -> Totals:
 
 
 def ordered(tasks: QuerySet[BackupTask], sort: str) -> QuerySet[BackupTask]:
-    """Return ``tasks`` in the order of a column; equal ones by name, and what has no value last either way."""
+    """Return ``tasks`` in the order of a column; equal ones by name, waiting ones by line, no value last."""
     column = sort.removeprefix("-")
     if column == "status":
         places = [When(last_state=state, then=Value(place)) for place, state in enumerate(URGENCY)]
         tasks = tasks.annotate(urgency=Case(*places, default=Value(len(URGENCY)), output_field=IntegerField()))
     key = F(SORTS[column])
     by = key.desc(nulls_last=True) if sort.startswith("-") else key.asc(nulls_last=True)
+    if column == "status":
+        # Runs that wait stand in the order in which they will start.
+        line = Case(When(last_state=RunState.WAITING, then=F("last_run__queued_at")))
+        return tasks.order_by(by, line.asc(nulls_last=True), "name")
     return tasks.order_by(by, "name")
 
 

@@ -25,6 +25,7 @@ from tasks.views.common import needs, tell_refusal
 
 _LIVE = Q(tasks__deleted_at__isnull=True)
 RESULTS = {"ok": "OK", "warning": "Warning", "failed": "Failed"}
+_MANY = {"ok": "OK", "warning": "warnings", "failed": "failed"}
 
 
 # --- Looking --------------------------------------------------------------------------------------------------------
@@ -220,9 +221,7 @@ def node_check(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "node": node,
         "findings": [(finding, RESULTS[finding.level]) for finding in findings],
-        "totals": ", ".join(
-            f"{counts[level]} {word if level == 'ok' else word.lower()}" for level, word in RESULTS.items()
-        ),
+        "totals": ", ".join(f"{counts[level]} {_counted(level, counts[level])}" for level in RESULTS),
         "checked_at": timezone.now(),
     }
     if getattr(request, "htmx", False):
@@ -283,3 +282,8 @@ def _free_service_name(cluster: Cluster) -> str:
     taken = set(cluster.services.values_list("name", flat=True))
     tries = ["IoTDB", *(f"IoTDB-{number}" for number in range(1, len(taken) + 2))]
     return next(name for name in tries if name not in taken)
+
+
+def _counted(level: str, number: int) -> str:
+    """Return the word for ``number`` results of a level: only warnings have a plural."""
+    return "warning" if level == "warning" and number == 1 else _MANY[level]

@@ -84,7 +84,7 @@ def test_check_says_what_is_at_the_home(client: Client, node: Node) -> None:
     assert "<html" not in fragment
     for found in ("IoTDB home", "2.0.1-beta", "Cluster ID", "Check of node1"):
         assert found in fragment
-    assert re.search(r"\d+ OK, 0 warning, 0 failed", fragment)
+    assert re.search(r"\d+ OK, 0 warnings, 0 failed", fragment)
     whole = text_of(client.post(address))
     assert "2.0.1-beta" in whole and "Check again" in whole and "Back to plant" in whole
 

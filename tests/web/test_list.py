@@ -176,3 +176,9 @@ def test_nonsense_for_ids_is_answered(admin: Client, ids: str) -> None:
 
 def test_cells_hold_no_verbs_for_a_viewer(login: Login, task: BackupTask) -> None:
     assert "<button" not in login(VIEWER).get(f"/backups/cells/?ids={task.pk}").content.decode()
+
+
+def test_runs_that_wait_stand_in_the_order_of_their_line(admin: Client, make_task: MakeTask, make_run: MakeRun) -> None:
+    for name, minute in (("third", 3), ("second", 2), ("fourth", 4)):
+        make_run(make_task(name=name), RunState.WAITING, datetime(2026, 6, 1, 3, minute, tzinfo=UTC))
+    assert names(page(admin)) == ["second", "third", "fourth"]
