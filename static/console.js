@@ -22,6 +22,9 @@
   }
   applyTheme();
   dark.addEventListener("change", applyTheme);
+  /* Paper is white: a dark page would print pale text on it. */
+  window.addEventListener("beforeprint", function () { root.dataset.bsTheme = "light"; });
+  window.addEventListener("afterprint", applyTheme);
   document.addEventListener("theme", function (event) { root.dataset.theme = event.detail.value; applyTheme(); });
 
   /* The browser's zone: the server writes times in it unless the person chose another one. ---------------- */
