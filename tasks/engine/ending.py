@@ -5,23 +5,27 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from storage.errors import NoSpace, StoreFault
+from tasks import audit
 from tasks.engine import record, sweep
 from tasks.engine.keeper import clock
 from tasks.engine.lease import Lease
 from tasks.engine.record import Outcome
 from tasks.errors import Unreadable
-from tasks.models import Run
+from tasks.models import BackupTask, Run
 from tasks.moments import stamp
 from tasks.states import GOOD, RunState
 from tasks.units import format_duration
+from tasks.vault import KeyLost
 
 ASK_AGAIN = 1.0  # seconds between two tries to record an end while the database is away
+PAUSED = "The task is suspended until then; resume it afterwards."
 
 
 def end(lease: Lease, outcome: Outcome, *, began_to_write: bool) -> None:
@@ -38,10 +42,22 @@ def _record_end(lease: Lease, outcome: Outcome) -> None:
     """Write the last lines of the log and the end, both or neither; nothing where the run is no longer ours."""
     with transaction.atomic():
         record.lock_task_of(lease.run_id)
+        if outcome.code == KeyLost.code and _paused(lease.run_id):
+            outcome = replace(outcome, reason=f"{outcome.reason} {PAUSED}")
         for level, text in _last_lines(lease.run_id, outcome):
             record.write_line(lease.run_id, level, text)
         if not record.finish(lease.run_id, outcome, timezone.now(), token=lease.token):
             transaction.set_rollback(True)
+
+
+def _paused(run_id: int) -> bool:
+    """Suspend the periodic task of a run whose password nobody can decrypt: every start would fail in the same way."""
+    task = BackupTask.all_tasks.get(runs=run_id)
+    if not task.periodic or task.suspended:
+        return False
+    BackupTask.all_tasks.filter(pk=task.pk).update(suspended=True, next_run_at=None, version=task.version + 1)
+    audit.record(audit.CONSOLE, "suspend task", task, note="Its stored password cannot be decrypted.")
+    return True
 
 
 def _last_lines(run_id: int, outcome: Outcome) -> list[tuple[str, str]]:

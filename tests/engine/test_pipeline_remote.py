@@ -17,8 +17,8 @@ from storage.errors import (
 )
 from tasks.engine import spool
 from tasks.engine.snapshot import scratch_directory
-from tasks.models import BackupTask, Node
-from tasks.states import RunState
+from tasks.models import AuditEvent, BackupTask, Node
+from tasks.states import Mode, RunState
 from tests.engine.kit import files_below, log_of, run_now
 from tests.engine.remote import FaultyRemote
 
@@ -123,6 +123,23 @@ def test_a_full_spool_is_said_before_anything_is_written(far: BackupTask, remote
     assert run.error_code == "no-space"
     assert "wait" in run.reason
     assert remote.calls.count("put") == 0
+
+
+def test_a_lost_key_pauses_a_periodic_task_once(make_task: Any, remote: FaultyRemote, settings: Any) -> None:
+    task = make_task("far", path_type="Faulty", mode=Mode.PERIODIC)
+    task.set_secrets({"password": "far-away-password"})
+    task.save()
+    settings.SECRETS_KEYS = ["another key"]
+    run = run_now(task)
+    assert (run.state, run.error_code) == (RunState.FAILED, "key-lost")
+    assert run.reason.endswith("The task is suspended until then; resume it afterwards.")
+    task.refresh_from_db()
+    assert (task.suspended, task.next_run_at) == (True, None)
+    event = AuditEvent.objects.get(verb="suspend task")
+    assert (event.actor, event.note) == ("console", "Its stored password cannot be decrypted.")
+    # Back Up Now is still there, fails in the same way, and pauses nothing again.
+    assert run_now(task).error_code == "key-lost"
+    assert AuditEvent.objects.filter(verb="suspend task").count() == 1
 
 
 def test_a_lost_key_is_a_clear_failure(far: BackupTask, settings: Any) -> None:
