@@ -162,9 +162,7 @@ def test_templates_need_no_inline_code_and_no_other_host(path: Path) -> None:
 
 def test_every_icon_that_is_named_is_in_the_sprite() -> None:
     sprite = set(re.findall(r'id="i-([a-z]+)"', (STATIC / "icons.svg").read_text()))
-    named = {
-        name for path in TEMPLATES.rglob("*.html") for name in re.findall(r'{% icon "([a-z]+)"', path.read_text())
-    }
+    named = {name for path in TEMPLATES.rglob("*.html") for name in re.findall(r'{% icon "([a-z]+)"', path.read_text())}
     assert named <= sprite
 
 
