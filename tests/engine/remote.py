@@ -1,18 +1,20 @@
 """A destination that is not of this machine, and that may be told to fail: what drives the tests of the pipeline.
 
-It keeps its files in a directory, through LocalDir's store; ``faults`` are called before each operation by name.
+It keeps its files in a directory, through LocalDir's store. ``faults`` are planned by the name of an operation, to come
+before it, or by ``after`` and its name, to come when it is done and only the answer is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial as partial_of
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from storage.base import Buffer, Entry, PathType, Space, Store, Upload
 from storage.localdir import LocalDirForm, LocalDirStore
 
-Fault = Callable[[], None]
+Result = TypeVar("Result")
 
 
 class FaultyUpload(Upload):
@@ -22,28 +24,22 @@ class FaultyUpload(Upload):
         self.inner, self.owner = inner, owner
 
     def write(self, data: Buffer) -> None:
-        self.owner.may("write")
-        self.inner.write(data)
+        self.owner.around("write", lambda: self.inner.write(data))
 
     def truncate(self, size: int) -> None:
-        self.owner.may("truncate")
-        self.inner.truncate(size)
+        self.owner.around("truncate", lambda: self.inner.truncate(size))
 
     def seal(self, size: int) -> None:
-        self.owner.may("seal")
-        self.inner.seal(size)
+        self.owner.around("seal", lambda: self.inner.seal(size))
 
     def reader(self) -> BinaryIO:
-        self.owner.may("reader")
-        return self.inner.reader()
+        return self.owner.around("reader", lambda: self.inner.reader())
 
     def publish(self) -> str:
-        self.owner.may("publish")
-        return self.inner.publish()
+        return self.owner.around("publish", lambda: self.inner.publish())
 
     def abort(self) -> None:
-        self.owner.may("abort")
-        self.inner.abort()
+        self.owner.around("abort", lambda: self.inner.abort())
 
 
 class FaultyStore(LocalDirStore):
@@ -56,20 +52,17 @@ class FaultyStore(LocalDirStore):
         self.owner = owner
 
     def put(self, directory: str, name: str, partial: str) -> Upload:
-        self.owner.may("put")
-        return FaultyUpload(super().put(directory, name, partial), self.owner)
+        begin = partial_of(super().put, directory, name, partial)
+        return FaultyUpload(self.owner.around("put", begin), self.owner)
 
     def list(self, directory: str) -> list[Entry]:
-        self.owner.may("list")
-        return super().list(directory)
+        return self.owner.around("list", partial_of(super().list, directory))
 
     def delete(self, directory: str, name: str) -> None:
-        self.owner.may("delete")
-        super().delete(directory, name)
+        self.owner.around("delete", partial_of(super().delete, directory, name))
 
     def free_space(self) -> Space:
-        self.owner.may("free_space")
-        return super().free_space()
+        return self.owner.around("free_space", super().free_space)
 
     def close(self) -> None:
         self.owner.open_connections -= 1
@@ -90,6 +83,13 @@ class FaultyRemote(PathType):
         self.calls: list[str] = []
         self.open_connections = 0
         self.passwords: list[str] = []
+
+    def around(self, what: str, operation: Callable[[], Result]) -> Result:
+        """Do ``operation`` between the faults that are planned before and after it."""
+        self.may(what)
+        result = operation()
+        self.may(f"after {what}")
+        return result
 
     def may(self, what: str) -> None:
         """Take the next fault planned for an operation; None lets it pass."""

@@ -17,7 +17,7 @@ from storage.errors import (
 )
 from tasks.engine import spool
 from tasks.engine.snapshot import scratch_directory
-from tasks.models import AuditEvent, BackupTask, Node
+from tasks.models import AuditEvent, BackupFile, BackupTask, Node
 from tasks.states import Mode, RunState
 from tests.engine.kit import files_below, log_of, run_now
 from tests.engine.remote import FaultyRemote
@@ -104,6 +104,38 @@ def test_a_rename_that_fails_publishes_nothing_and_the_next_run_cleans(far: Back
     remote.faults.clear()
     assert run_now(far).state == RunState.SUCCESSFUL
     assert [name for name in files_below(remote.root) if "partial" in name] == []
+
+
+@pytest.mark.parametrize("place", ["after put", "after write", "after seal"])
+def test_an_answer_that_is_lost_is_tried_again(place: str, far: BackupTask, remote: FaultyRemote) -> None:
+    remote.faults[place] = [Unreachable("10.0.0.9 does not answer."), None]
+    run = run_now(far)
+    assert run.state == RunState.SUCCESSFUL, log_of(run)
+    assert run_now(far).state == RunState.SUCCESSFUL
+    assert [name for name in files_below(remote.root) if "partial" in name] == []
+    assert len(files_below(remote.root)) == 4
+
+
+def test_a_rename_whose_answer_is_lost_leaves_no_archive_without_a_record(
+    far: BackupTask, remote: FaultyRemote
+) -> None:
+    remote.faults["after publish"] = [None, Unreachable("The connection broke.")]
+    run = run_now(far)
+    assert run.state == RunState.FAILED
+    assert run_now(far).state == RunState.SUCCESSFUL
+    recorded = {file.name for file in BackupFile.objects.filter(verified_at__isnull=False)}
+    archives = {Path(name).name for name in files_below(remote.root) if name.endswith(".tar.gz")}
+    assert archives == recorded
+    assert len(archives) == 1
+
+
+def test_a_delete_whose_answer_is_lost_is_settled_by_the_next_run(far: BackupTask, remote: FaultyRemote) -> None:
+    for _ in range(2):
+        assert run_now(far).state == RunState.SUCCESSFUL
+    remote.faults["after delete"] = [Unreachable("The connection broke.")]
+    assert run_now(far).state == RunState.WARNINGS
+    assert run_now(far).state == RunState.SUCCESSFUL
+    assert len([name for name in files_below(remote.root) if name.endswith(".tar.gz")]) == 2
 
 
 def test_retention_that_cannot_reach_the_destination_is_a_warning(far: BackupTask, remote: FaultyRemote) -> None:
