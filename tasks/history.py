@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
-from tasks.engine.record import OUTCOME_STATES, kept_sets
+from tasks.engine.record import OUTCOME_STATES, sets_beside_newest
+from tasks.engine.retention import foreseen
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import BackupTask, LogLine, Run
 from tasks.rows import rows_of
@@ -81,14 +82,15 @@ def log_of(run: Run, after: int = 0) -> Log:
 def facts_of(task: BackupTask) -> dict[str, Any]:
     """Return what the head of the page tells of a task whose last run is fetched."""
     states = [OUTCOME_STATES[code] for code in task.outcomes if code in OUTCOME_STATES]
-    kept = kept_sets(task.pk).aggregate(size=Sum("size"), number=Count("pk"))
+    kept = list(sets_beside_newest(task.pk).defer("parameters", "reason"))
     return {
         "task": task,
         "row": rows_of([task])[0],
         "remembered": len(states),
         "usable": sum(state in GOOD for state in states),
-        "kept": kept["number"],
-        "kept_size": kept["size"],
+        "kept": len(kept),
+        "kept_size": sum(run.size or 0 for run in kept),
+        "going": foreseen(kept, task.copies).remove if kept and not task.deleted_at else (),
         "total": task.runs.count(),
     }
 

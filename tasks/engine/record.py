@@ -149,13 +149,19 @@ def give_up(run: Run, reason: str, now: datetime) -> bool:
 
 def count_sets(task_id: int) -> int:
     """Recount the sets that a task keeps where its newest one lies, store the figure on the task and return it."""
-    kept = kept_sets(task_id)
-    newest = BackupFile.objects.filter(run__in=kept).order_by("-run_id").first()
-    if newest is not None:
-        kept = kept.filter(files__path__startswith=newest.path.removesuffix(newest.name))
-    count = kept.order_by().distinct().count()
+    count = sets_beside_newest(task_id).count()
     BackupTask.all_tasks.filter(pk=task_id).update(sets_kept=count)
     return count
+
+
+def sets_beside_newest(task_id: int) -> QuerySet[Run]:
+    """Return the kept sets of a task that lie where its newest one does, newest first."""
+    kept = kept_sets(task_id)
+    newest = BackupFile.objects.filter(run__in=kept).order_by("-run_id").first()
+    if newest is None:
+        return kept
+    beside = BackupFile.objects.filter(path__startswith=newest.path.removesuffix(newest.name))
+    return kept.filter(pk__in=beside.values("run_id"))
 
 
 def kept_sets(task_id: int) -> QuerySet[Run]:

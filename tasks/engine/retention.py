@@ -61,6 +61,13 @@ def plan(sets: Sequence[SetInfo], copies: int) -> Plan:
     return Plan(tuple(keep), tuple(remove), tuple(spare))
 
 
+def foreseen(kept: Sequence[Run], copies: int) -> Plan:
+    """Return the plan for the moment when there is one set more than the ``kept`` ones, as far as the records know."""
+    sets = [SetInfo(run.pk, run.began) for run in kept]
+    coming = SetInfo(max((run.pk for run in kept), default=0) + 1, timezone.now())
+    return plan([coming, *sets], copies)
+
+
 def apply(snapshot: Snapshot, run: Run, store: Store, check: Callable[[], None]) -> list[str]:
     """Remove what the plan says and return warnings; what cannot be removed stays on record and is tried again.
 

@@ -55,6 +55,24 @@ def test_facts_of_a_task(operator_client: Client, make_task: MakeTask, make_run:
     assert "4 runs, task created" in text
 
 
+def test_what_retention_will_remove_is_said_before(
+    operator_client: Client, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    task = make_task("daily", copies=2)
+    make_run(task, RunState.SUCCESSFUL, at=datetime(2026, 6, 1, 1, 0, tzinfo=UTC))
+    assert "The next success removes" not in read(operator_client, "task-history", task.pk)
+    make_run(task, RunState.SUCCESSFUL, at=datetime(2026, 6, 2, 1, 0, tzinfo=UTC))
+    assert "The next success removes the set of 2026-06-01 03:00" in words(operator_client, task)
+    task.copies = 1
+    task.save()
+    assert "The next success removes 2 sets, those up to 2026-06-02 03:00" in words(operator_client, task)
+
+
+def words(client: Client, task: BackupTask) -> str:
+    """Return the page's text without markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", read(client, "task-history", task.pk)))
+
+
 def test_who_or_what_started_a_run(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
     make_run(task, RunState.SUCCESSFUL, trigger=Trigger.SCHEDULE, started_by_name="")
     make_run(task, RunState.SUCCESSFUL, started_by_name="a.novak")
