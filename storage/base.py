@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 from django import forms
 
@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     from storage.checks import Check, Endpoint, LocalPlace
 
 Buffer = bytes | bytearray | memoryview
-
-
-class Sink(Protocol):
-    """Where an archive is written to."""
-
-    def write(self, data: Buffer) -> None:
-        """Write all of ``data``."""
-
-    def truncate(self, size: int) -> None:
-        """Drop everything after ``size`` bytes; the next write continues there."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from storage.base import Buffer, DestinationForm, Entry, PathType, Space, Store,
 from storage.checks import LocalPlace
 from storage.errors import (
     AlreadyExists,
-    BadPath,
     Corrupt,
     NoSpace,
     PathMissing,
@@ -25,6 +24,7 @@ from storage.errors import (
     StoreFault,
 )
 from storage.ownership import require_ours, sync_directory
+from storage.remote import check_parts
 
 
 def _translate(error: OSError, path: Path) -> StoreError:
@@ -140,9 +140,7 @@ class LocalDirStore(Store):
             raise _translate(error, root) from error
 
     def _path(self, *parts: str) -> Path:
-        for part in parts:
-            if not part or part in (".", "..") or "/" in part or "\0" in part:
-                raise BadPath(f"{part!r} cannot be the name of a backup file or directory.")
+        check_parts(parts)
         return self.root.joinpath(*parts)
 
     def free_space(self) -> Space:
