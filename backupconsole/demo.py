@@ -64,9 +64,7 @@ def make_tasks(cluster: Cluster) -> BackupTask:
         night = timezone.localtime(now).replace(hour=2, minute=0, second=0, microsecond=0) + timedelta(days=1)
         services.create_task(
             CONSOLE,
-            TaskDraft(
-                PERIODIC, cluster, Mode.PERIODIC, "LocalDir", COPIES, started=night, period_unit=PeriodUnit.DAYS
-            ),
+            TaskDraft(PERIODIC, cluster, Mode.PERIODIC, "LocalDir", COPIES, started=night, period_unit=PeriodUnit.DAYS),
             now,
         )
     manual = BackupTask.objects.filter(name=MANUAL).first()
@@ -79,7 +77,7 @@ def back_up(task: BackupTask, say: Callable[[str], None]) -> Run:
         try:
             return services.back_up_now(CONSOLE, task, timezone.now())
         except Refused as refusal:
-            earlier = task.runs.order_by("-pk").first()
+            earlier = task.backups.order_by("-pk").first()
             if earlier is None or not earlier.active:
                 raise DemoFailed(str(refusal)) from refusal
             say(f"{refusal} Waiting for it.")

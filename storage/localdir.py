@@ -247,9 +247,7 @@ class LocalDir(PathType):
     """The local disk of the active management node, below *Data storage path*/LocalBackup/."""
 
     name = "LocalDir"
-    note = (
-        "Backup files are stored on the local disk of the active management node, in Data storage path/LocalBackup/."
-    )
+    note = "Backup files are stored on the local disk of the active management node, in Data storage path/LocalBackup/."
     form_class = LocalDirForm
     available = True
     has_standby = True

@@ -31,7 +31,7 @@ class RunPage:
 
 def runs_of(task: BackupTask) -> QuerySet[Run]:
     """Return the runs of a task, newest first, with their files."""
-    return Run.objects.filter(task=task).order_by("-pk").prefetch_related("files")
+    return task.backups.order_by("-pk").prefetch_related("files")
 
 
 def run_page(task: BackupTask, before: int | None) -> RunPage:
@@ -91,7 +91,7 @@ def facts_of(task: BackupTask) -> dict[str, Any]:
         "kept": len(kept),
         "kept_size": sum(run.size or 0 for run in kept),
         "going": foreseen(kept, task.copies).remove if kept and not task.deleted_at else (),
-        "total": task.runs.count(),
+        "total": task.backups.count(),
     }
 
 

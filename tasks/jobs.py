@@ -7,11 +7,10 @@ import logging
 from django.utils import timezone
 from django_q.exceptions import TimeoutException
 
-from tasks.engine import dispatch, pipeline, record
+from tasks.engine import dispatch, kinds, record
 from tasks.engine.keeper import ends_on_term
 from tasks.engine.lease import Lease, claim
 from tasks.engine.record import Outcome
-from tasks.engine.sweep import sweep_run
 from tasks.states import RunState
 
 log = logging.getLogger(__name__)
@@ -39,11 +38,11 @@ def execute_run(run_id: int) -> None:
 
 
 def _carry_out(lease: Lease) -> None:
-    """Run the pipeline, and see to it that the run is ended afterwards, whatever happened."""
+    """Carry the run out, and see to it that the run is ended afterwards, whatever happened."""
     reason = f"The run ended without a result. The server's log holds the details under run {lease.run_id}."
     code = "no-result"
     try:
-        pipeline.execute(lease)
+        kinds.execute(lease)
     except TimeoutException:
         # The queue's own limit, far behind the time limit of a run: something ignored Keeper.check.
         log.error("run %s had to be broken off by the queue's time limit", lease.run_id)
@@ -54,7 +53,7 @@ def _carry_out(lease: Lease) -> None:
         ended = record.finish(lease.run_id, Outcome(RunState.FAILED, reason, code), timezone.now(), token=lease.token)
         if ended:
             record.write_line(lease.run_id, "ERROR", reason)
-            sweep_run(lease.run_id)
+            kinds.after_loss(lease.run_id)
 
 
 def _offer_next() -> None:

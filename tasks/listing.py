@@ -124,13 +124,17 @@ def whole(state: ListState) -> dict[str, Any]:
     above = summary(state)
     page = selectors.page_of(state, above["totals"][state.status])
     rows = rows_of(page.tasks)
-    return above | refresh(state, rows, above["newest"]) | {
-        "rows": rows,
-        "page": page,
-        "heads": heads(state),
-        "previous": state.query(page=page.number - 1),
-        "following": state.query(page=page.number + 1),
-    }
+    return (
+        above
+        | refresh(state, rows, above["newest"])
+        | {
+            "rows": rows,
+            "page": page,
+            "heads": heads(state),
+            "previous": state.query(page=page.number - 1),
+            "following": state.query(page=page.number + 1),
+        }
+    )
 
 
 def cells(state: ListState, ids: list[int], newest: int | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ RUN = "tasks.run_task"
 MANAGE = "tasks.manage_task"
 INVENTORY = "tasks.manage_inventory"
 SYSTEM = "tasks.manage_system"
+RESTORE = "tasks.restore"
 AUDIT = "tasks.view_auditevent"
 
 _RECORDS = ("tasks.view_auditevent", "tasks.view_run", "tasks.view_backupfile", "tasks.view_logline")
@@ -23,6 +24,7 @@ _QUEUE = ("django_q.view_schedule", "django_q.view_success", "django_q.view_fail
 VIEWER = "Viewer"
 OPERATOR = "Operator"
 BACKUP_ADMINISTRATOR = "Backup Administrator"
+RESTORE_ADMINISTRATOR = "Restore Administrator"
 AUDITOR = "Auditor"
 ADMINISTRATOR = "Administrator"
 
@@ -30,8 +32,9 @@ ROLES: dict[str, tuple[str, ...]] = {
     VIEWER: (VIEW,),
     OPERATOR: (VIEW, RUN),
     BACKUP_ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY),
+    RESTORE_ADMINISTRATOR: (VIEW, RESTORE),
     AUDITOR: _RECORDS,
-    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, SYSTEM, *_RECORDS, *_PEOPLE, *_QUEUE),
+    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, SYSTEM, RESTORE, *_RECORDS, *_PEOPLE, *_QUEUE),
 }
 
 

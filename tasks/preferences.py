@@ -53,12 +53,12 @@ class OwnPasswordForm(PasswordChangeForm):
         self.fields["old_password"].label = "Present password"
         self.fields["old_password"].widget.attrs.pop("autofocus", None)
         self.fields["new_password1"].label = "New password"
-        self.fields["new_password1"].help_text = (
-            "At least 8 characters, not only digits, not a common password and not like your name."
-        )
+        self.fields[
+            "new_password1"
+        ].help_text = "At least 8 characters, not only digits, not a common password and not like your name."
         self.fields["new_password2"].label = "New password again"
         self.fields["new_password2"].help_text = ""
         for name, field in self.fields.items():
-            field.error_messages["required"] = f"{field.label} is missing." if name != "new_password2" else (
-                "Type the new password a second time."
+            field.error_messages["required"] = (
+                f"{field.label} is missing." if name != "new_password2" else ("Type the new password a second time.")
             )

@@ -161,8 +161,10 @@ def totals(state: ListState, since: int | None = None) -> Totals:
     """
     wanted = {f"n_{status}": Count("pk", filter=has_status(status)) for status in STATUSES}
     made = Q(pk__gt=since) & has_status(state.status) if since is not None else Q(pk=None)
-    found = narrowed(state).order_by().aggregate(
-        n_=Count("pk"), newest=Max("pk"), created=Count("pk", filter=made), **wanted
+    found = (
+        narrowed(state)
+        .order_by()
+        .aggregate(n_=Count("pk"), newest=Max("pk"), created=Count("pk", filter=made), **wanted)
     )
     newest, created = found.pop("newest") or 0, found.pop("created")
     return Totals({name.removeprefix("n_"): number for name, number in found.items()}, newest, created)

@@ -17,6 +17,9 @@ class RunState(models.TextChoices):
     FAILED = "failed", "Failed"
     STOPPED = "stopped", "Stopped"
     POSTPONED = "postponed", "Postponed"
+    # Of restorations only: what was there before is back, or nobody knows what is there now.
+    ROLLED_BACK = "rolledback", "Rolled back"
+    UNKNOWN = "unknown", "Unknown"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ LOOKS: dict[str, Look] = {
     RunState.FAILED: Look("status-fail", "i-fail", "fail"),
     RunState.STOPPED: Look("status-idle", "i-stop", "stop"),
     RunState.POSTPONED: Look("status-post", "i-post", "post"),
+    RunState.ROLLED_BACK: Look("status-warn", "i-rollback", "fail"),
+    RunState.UNKNOWN: Look("status-fail", "i-unknown", "fail"),
 }
 NO_RUNS_YET = Look("status-idle", "i-circle", "none")
 
@@ -45,8 +50,52 @@ GOOD = (RunState.SUCCESSFUL, RunState.WARNINGS)
 # A postponed occurrence is recorded as such from the start; nothing moves into that state.
 MOVES: dict[str, frozenset[str]] = {
     RunState.WAITING: frozenset({RunState.RUNNING, RunState.STOPPED, RunState.FAILED}),
-    RunState.RUNNING: frozenset({RunState.SUCCESSFUL, RunState.WARNINGS, RunState.FAILED, RunState.STOPPED}),
+    RunState.RUNNING: frozenset(
+        {
+            RunState.SUCCESSFUL,
+            RunState.WARNINGS,
+            RunState.FAILED,
+            RunState.STOPPED,
+            RunState.ROLLED_BACK,
+            RunState.UNKNOWN,
+        }
+    ),
 }
+
+
+class Kind(models.TextChoices):
+    """What a run does. All kinds share queue, lease, log, and the line of their cluster."""
+
+    BACKUP = "backup", "Backup"
+    RESTORE = "restore", "Restoration"
+    ROLLBACK = "rollback", "Rollback"
+    CHECK = "check", "Check set"
+    REHEARSAL = "rehearsal", "Rehearsal"
+
+
+class Reach(models.TextChoices):
+    """Where the files of a node are."""
+
+    LOCAL = "local", "On this machine"
+    SSH = "ssh", "On another host, over SSH"
+
+
+class Control(models.TextChoices):
+    """How the IoTDB of a node is stopped and started for a restoration."""
+
+    HAND = "hand", "By hand"
+    SCRIPTS = "scripts", "IoTDB's own scripts"
+    SYSTEMD = "systemd", "systemd"
+    COMMANDS = "commands", "Commands of your own"
+
+
+class Severity(models.TextChoices):
+    """How serious an alarm is (admin_guide_000070)."""
+
+    CRITICAL = "critical", "Critical"
+    MAJOR = "major", "Major"
+    MINOR = "minor", "Minor"
+    SUGGESTION = "suggestion", "Suggestion"
 
 
 class Mode(models.TextChoices):
@@ -83,3 +132,4 @@ class Trigger(models.TextChoices):
 
     SCHEDULE = "schedule", "Schedule"
     PERSON = "person", "Person"
+    CONSOLE = "console", "Console"

@@ -29,13 +29,17 @@ def workers_state(
     if ticking:
         return WorkersState(True, "Workers running", tick)
     if supervised:
-        cause = "The workers have started but not ticked yet." if tick is None else (
-            f"The last tick is {format_distance(now - tick)} old. Their supervisor is alive and restarts them."
+        cause = (
+            "The workers have started but not ticked yet."
+            if tick is None
+            else (f"The last tick is {format_distance(now - tick)} old. Their supervisor is alive and restarts them.")
         )
         cure = f"Wait a minute. If this notice stays, read the log of the workers on {host}."
         return WorkersState(False, "Workers silent", tick, cause, cure)
-    cause = "The workers have never run." if tick is None else (
-        f"The workers have been silent for {format_distance(now - tick)}."
+    cause = (
+        "The workers have never run."
+        if tick is None
+        else (f"The workers have been silent for {format_distance(now - tick)}.")
     )
     cure = f"No backup starts until they run. Start them on {host}: manage.py runworkers."
     return WorkersState(False, "Workers not running", tick, cause, cure)

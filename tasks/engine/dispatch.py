@@ -20,8 +20,9 @@ from django_q.tasks import async_task
 
 from tasks.engine.clockback import put_right
 from tasks.engine.due import IS_DUE, queue_due
+from tasks.engine.kinds import after_loss
 from tasks.engine.lease import first_in_line, free_slots, reap
-from tasks.engine.sweep import sweep_run, sweep_spool
+from tasks.engine.sweep import sweep_spool
 from tasks.models import BackupTask, Pulse, Run
 from tasks.states import RunState
 
@@ -55,7 +56,7 @@ def tick(now: datetime) -> None:
     Pulse.beat("tick", now, ", ".join(done))
     for run_id in lost:
         log.warning("run %s was given up: its worker was lost", run_id)
-        _step("swept", partial(sweep_run, run_id))
+        _step("swept", partial(after_loss, run_id))
     _step("spool", sweep_spool)
 
 

@@ -17,7 +17,7 @@ from tasks.engine.record import SHOWN, show_on_task
 from tasks.models import BackupTask, Run
 from tasks.moments import stamp
 from tasks.schedule import late_by
-from tasks.states import ACTIVE, RunState, Trigger
+from tasks.states import ACTIVE, Kind, RunState, Trigger
 from tasks.units import format_duration
 
 BATCH = 500
@@ -112,7 +112,8 @@ def _record_alone(task: BackupTask, now: datetime) -> None:
 def _record(tasks: list[BackupTask], now: datetime) -> None:
     """Write runs and next starts of the tasks; raise ``IntegrityError`` where one has a run that we did not see."""
     ids = [task.pk for task in tasks]
-    active = dict(Run.objects.filter(task_id__in=ids, state__in=ACTIVE).values_list("task_id", "state"))
+    backups = Run.objects.filter(task_id__in=ids, state__in=ACTIVE, kind=Kind.BACKUP)
+    active = dict(backups.values_list("task_id", "state"))
     batch = _Batch(now, active)
     decided = {task.pk: batch.decide(task) for task in tasks}
     Run.objects.bulk_create([run for runs in decided.values() for run in runs])

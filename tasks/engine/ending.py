@@ -13,14 +13,14 @@ from django.utils import timezone
 
 from storage.errors import NoSpace, StoreFault
 from tasks import audit
-from tasks.engine import record, sweep
+from tasks.engine import record
 from tasks.engine.keeper import clock
 from tasks.engine.lease import Lease
 from tasks.engine.record import Outcome
 from tasks.errors import Unreadable
 from tasks.models import BackupTask, Run
 from tasks.moments import stamp
-from tasks.states import GOOD, RunState
+from tasks.states import GOOD, Kind, RunState
 from tasks.units import format_duration
 from tasks.vault import KeyLost
 
@@ -28,14 +28,14 @@ ASK_AGAIN = 1.0  # seconds between two tries to record an end while the database
 PAUSED = "The task is suspended until then; resume it afterwards."
 
 
-def end(lease: Lease, outcome: Outcome, *, began_to_write: bool) -> None:
-    """Record the end in log and database, and remove what a run without a set left behind.
+def end(lease: Lease, outcome: Outcome, clean_up: Callable[[], None] | None) -> None:
+    """Record the end in log and database, and let a run that ended badly remove what it left behind.
 
     A destination that refused the password is not asked a second time for the sake of nothing: accounts get locked.
     """
     _patiently(lambda: _record_end(lease, outcome))
-    if outcome.state not in GOOD and began_to_write:
-        sweep.sweep_run(lease.run_id)
+    if outcome.state not in GOOD and clean_up is not None:
+        clean_up()
 
 
 def _record_end(lease: Lease, outcome: Outcome) -> None:
@@ -52,8 +52,8 @@ def _record_end(lease: Lease, outcome: Outcome) -> None:
 
 def _paused(run_id: int) -> bool:
     """Suspend the periodic task of a run whose password nobody can decrypt: every start would fail in the same way."""
-    task = BackupTask.all_tasks.get(runs=run_id)
-    if not task.periodic or task.suspended:
+    task = BackupTask.all_tasks.filter(runs=run_id, runs__kind=Kind.BACKUP).first()
+    if task is None or not task.periodic or task.suspended:
         return False
     BackupTask.all_tasks.filter(pk=task.pk).update(suspended=True, next_run_at=None, version=task.version + 1)
     audit.record(audit.CONSOLE, "suspend task", task, note="Its stored password cannot be decrypted.")
@@ -65,11 +65,11 @@ def _last_lines(run_id: int, outcome: Outcome) -> list[tuple[str, str]]:
         return [("INFO" if outcome.state == RunState.STOPPED else "ERROR", outcome.reason)]
     run = Run.objects.select_related("task").get(pk=run_id)
     lines = []
-    if run.stop_requested_by:
+    if run.stop_requested_by and run.kind == Kind.BACKUP:
         text = f"{run.stop_requested_by} pressed Stop when the set was published already. The set stays."
         lines.append(("INFO", text))
     text = f"{outcome.state.label} in {format_duration(timezone.now() - run.began)}."
-    if run.task.next_run_at:
+    if run.kind == Kind.BACKUP and run.task and run.task.next_run_at:
         text += f" The next run is {stamp(run.task.next_run_at)}."
     return [*lines, ("INFO", text)]
 

@@ -129,5 +129,5 @@ def _reason(run: Run) -> str:
     return (
         f"The worker {run.worker} was lost: nothing was heard of it by {lost_at}. The process was killed, the machine "
         "was restarted, it ran out of memory, or it could not reach the database. Look at the server's log of that "
-        "time, then press Back Up Now."
+        "time, then start it again."
     )

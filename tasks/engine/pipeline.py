@@ -7,74 +7,54 @@ the moment its record is written under the lease. Whatever ends a run before tha
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from storage.base import Store
 from storage.errors import ConsoleError, NoSpace, StoreError
 from storage.registry import get_path_type
 from tasks.engine import publishing, record, retention, sweep
-from tasks.engine.ending import end, unforeseen
+from tasks.engine.execution import Execution
 from tasks.engine.keeper import Keeper
 from tasks.engine.lease import Lease
 from tasks.engine.oneservice import Sealed, Writing
 from tasks.engine.record import Outcome
 from tasks.engine.snapshot import Snapshot, scratch_directory, take
 from tasks.engine.standby import Standby
-from tasks.errors import LeaseLost, RunEnded, RunStopped
+from tasks.errors import LeaseLost, RunEnded
 from tasks.models import Run
 from tasks.sources.base import ServiceSpec, Survey
-from tasks.states import RunState
 from tasks.units import format_size
 
-log = logging.getLogger(__name__)
 # A later set is seldom much bigger than the one before; the first one is bounded by its source.
 GROWTH = 1.5
 
 
-def execute(lease: Lease) -> None:
-    """Carry out the run of ``lease`` and record how it ended; raises only what ends the process."""
-    execution = _Execution(lease)
-    try:
-        outcome = execution.carry_out()
-    except LeaseLost:
-        # Whoever took the lease away has recorded the end; what this worker left is swept by its name.
-        log.warning("run %s lost its lease", lease.run_id)
-        sweep.sweep_run(lease.run_id)
-        return
-    except RunStopped as error:
-        outcome = Outcome(RunState.STOPPED, str(error), error.code)
-    except ConsoleError as error:
-        outcome = Outcome(RunState.FAILED, str(error), error.code)
-    except Exception as error:
-        log.exception("run %s failed unforeseen", lease.run_id)
-        outcome = Outcome(RunState.FAILED, *unforeseen(lease.run_id, error))
-    end(lease, outcome, began_to_write=execution.writing is not None)
-
-
-class _Execution:
-    """The steps of one run, with what they share."""
+class Backup(Execution):
+    """The steps of one backup, with what they share."""
 
     def __init__(self, lease: Lease) -> None:
-        self.lease = lease
-        self.run = Run.objects.select_related("task").get(pk=lease.run_id)
+        super().__init__(lease)
         self.step = "Looking at the source"
         self.writing: Writing | None = None
-        self.warnings: list[str] = []
+
+    def left_something(self) -> bool:
+        """Tell whether anything was written."""
+        return self.writing is not None
+
+    def clean_up(self) -> None:
+        """Remove partial files and files that were never proven."""
+        sweep.sweep_run(self.lease.run_id)
 
     def carry_out(self) -> Outcome:
         """Go through the steps and return the outcome of a run that gave a set."""
         run = self.run
-        self.info(f"Run {run.pk} claimed by worker {run.worker}. Started by: {run.who}.")
-        deadline = run.began + timedelta(seconds=settings.RUN_TIME_LIMIT)
-        with Keeper(self.lease, self.progress, deadline) as keeper, ExitStack() as stack:
+        self.claimed()
+        with self.keeper() as keeper, ExitStack() as stack:
             snapshot = take(run)
             Run.objects.filter(pk=run.pk).update(parameters=snapshot.as_json())
             run.parameters = snapshot.as_json()
@@ -98,23 +78,6 @@ class _Execution:
         if self.writing is not None:
             figures.update(self.writing.progress())
         return figures
-
-    def info(self, text: str) -> None:
-        """Add a line to the run's log."""
-        self.log("INFO", text)
-
-    def log(self, level: str, text: str) -> None:
-        """Add a line to the run's log; how long the database may be away is for the keeper to say, not for a line."""
-        try:
-            record.write_line(self.run.pk, level, text)
-        except (DatabaseError, InterfaceError) as error:
-            log.warning("run %s: not in its log, %s: %s", self.run.pk, type(error).__name__, text)
-            connection.close()
-
-    def warn(self, text: str) -> None:
-        """Note something that makes the run end as *Successful with warnings*."""
-        self.log("WARN", text)
-        self.warnings.append(text)
 
     def survey(self, snapshot: Snapshot, check: Callable[[], None]) -> list[tuple[ServiceSpec, Survey]]:
         """Look at every service before anything is written, so that a missing one costs nothing."""
@@ -230,8 +193,3 @@ class _Execution:
             raise
         except RunEnded as error:
             self.warn(f"The copy on the standby node was broken off. {error} It is made up for at the next run.")
-
-    def outcome(self) -> Outcome:
-        """Return how a run ended whose set is proven."""
-        state = RunState.WARNINGS if self.warnings else RunState.SUCCESSFUL
-        return Outcome(state, " ".join(self.warnings))

@@ -12,8 +12,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from tasks.models import BackupFile, BackupTask, LogLine, Run
-from tasks.states import ACTIVE, GOOD, MOVES, RunState
+from tasks.models import BackupFile, BackupTask, LogLine, Restoration, Run
+from tasks.models.run import RESTORES
+from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
 
 OUTCOMES_KEPT = 30
 _CODES = {
@@ -41,13 +42,15 @@ def write_line(run_id: int, level: str, text: str) -> None:
 
 
 def lock_task_of(run_id: int) -> None:
-    """Lock the task of a run, in a transaction, before the run itself is changed.
+    """Lock the task or restoration task of a run, in a transaction, before the run itself is changed.
 
     Whoever changes runs locks their task first: the tick, the claim, the verbs and the end of a run. With two orders
     PostgreSQL met deadlocks between a click and the tick.
     """
-    runs = Run.objects.filter(pk=run_id).values("task_id")
-    list(BackupTask.all_tasks.select_for_update().filter(pk__in=runs).values_list("pk"))
+    run = Run.objects.filter(pk=run_id)
+    list(BackupTask.all_tasks.select_for_update().filter(pk__in=run.values("task_id")).values_list("pk"))
+    mine = Restoration.all_restorations.filter(pk__in=run.values("restoration_id"))
+    list(mine.select_for_update().values_list("pk"))
 
 
 @transaction.atomic
@@ -78,7 +81,7 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
         return False
     run = Run.objects.get(pk=run_id)
     copy_to_task(run)
-    if outcome.state in GOOD:
+    if outcome.state in GOOD and run.kind == Kind.BACKUP:
         count_sets(run.task_id)
     return True
 
@@ -92,13 +95,27 @@ SHOWN = (
 
 @transaction.atomic
 def copy_to_task(run: Run) -> None:
-    """Copy onto the task what the list shows of ``run``, its newest run.
+    """Copy onto the task what the list shows of ``run``, its newest run; a proof changes nothing of that.
 
     Called in the transaction that changed the run, with the task's row locked where the database can.
     """
-    task = BackupTask.all_tasks.select_for_update().get(pk=run.task_id)
+    if run.kind in RESTORES:
+        _copy_to_restoration(run)
+    if run.kind != Kind.BACKUP:
+        return
+    task = BackupTask.all_tasks.select_for_update().get(pk=run.task_id or 0)
     show_on_task(task, run)
     task.save(update_fields=SHOWN)
+
+
+def _copy_to_restoration(run: Run) -> None:
+    Restoration.all_restorations.filter(pk=run.restoration_id or 0).update(
+        last_run=run,
+        last_state=run.state,
+        last_started_at=run.began,
+        last_ended_at=run.ended_at,
+        last_reason=run.reason,
+    )
 
 
 def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
@@ -147,14 +164,14 @@ def give_up(run: Run, reason: str, now: datetime) -> bool:
     return finish(run.pk, Outcome(RunState.FAILED, reason, "worker-lost"), now, token=run.lease_token)
 
 
-def count_sets(task_id: int) -> int:
+def count_sets(task_id: int | None) -> int:
     """Recount the sets that a task keeps where its newest one lies, store the figure on the task and return it."""
     count = sets_beside_newest(task_id).count()
-    BackupTask.all_tasks.filter(pk=task_id).update(sets_kept=count)
+    BackupTask.all_tasks.filter(pk=task_id or 0).update(sets_kept=count)
     return count
 
 
-def sets_beside_newest(task_id: int) -> QuerySet[Run]:
+def sets_beside_newest(task_id: int | None) -> QuerySet[Run]:
     """Return the kept sets of a task that lie where its newest one does, newest first."""
     kept = kept_sets(task_id)
     newest = BackupFile.objects.filter(run__in=kept).order_by("-run_id").first()
@@ -164,11 +181,16 @@ def sets_beside_newest(task_id: int) -> QuerySet[Run]:
     return kept.filter(pk__in=beside.values("run_id"))
 
 
-def kept_sets(task_id: int) -> QuerySet[Run]:
-    """Return the runs of a task whose set is verified and still at its destination, newest first.
+def kept_sets(task_id: int | None) -> QuerySet[Run]:
+    """Return the runs of a task whose set counts: verified, still at its destination, not found damaged; newest first.
 
     The number of a run tells which one is newer; its time does not, where the clock was set back.
     """
+    return stored_sets(task_id).filter(damaged_at__isnull=True)
+
+
+def stored_sets(task_id: int | None) -> QuerySet[Run]:
+    """Return the runs of a task whose set is at its destination, those included that a check found damaged."""
     return Run.objects.filter(
-        task_id=task_id, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True
+        task_id=task_id, kind=Kind.BACKUP, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True
     ).order_by("-id")

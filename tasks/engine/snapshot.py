@@ -73,7 +73,7 @@ def node_spec(node: Node) -> NodeSpec:
 
 def take(run: Run) -> Snapshot:
     """Read the task of ``run`` as it is now. Raises ``NothingToBackUp`` where no node is left to back up."""
-    task = BackupTask.all_tasks.select_related("cluster").get(pk=run.task_id)
+    task = BackupTask.all_tasks.select_related("cluster").get(pk=run.task_id or 0)
     services = tuple(
         ServiceSpec(task.cluster.name, service.name, tuple(node_spec(node) for node in service.nodes.all()))
         for service in task.chosen_services()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from pathlib import Path
 
 from storage.base import Store
@@ -13,7 +14,7 @@ from tasks.engine.record import write_line
 from tasks.engine.snapshot import scratch_directory
 from tasks.models import BackupFile, Run
 from tasks.naming import manifest_name, partial_owner
-from tasks.states import RunState
+from tasks.states import Kind, RunState
 
 log = logging.getLogger(__name__)
 _SPOOLED = re.compile(r"run-(\d+)-")
@@ -28,10 +29,12 @@ def sweep_run(run_id: int) -> None:
     """
     run = Run.objects.select_related("task").get(pk=run_id)
     parameters = run.parameters
-    if run.state == RunState.RUNNING or not parameters:
+    if run.state == RunState.RUNNING:
         return
     for left in Path(scratch_directory()).glob(f"run-{run_id}-*"):
-        left.unlink(missing_ok=True)
+        _remove(left)
+    if run.kind != Kind.BACKUP or not parameters or run.task is None:
+        return
     try:
         path_type = get_path_type(parameters["path_type"])
         with path_type.connect(parameters["destination"], run.task.secrets()) as store:
@@ -60,9 +63,17 @@ def sweep_spool() -> int:
     for left in Path(scratch_directory()).iterdir():
         match = _SPOOLED.match(left.name)
         if match and not _is_running(int(match.group(1))):
-            left.unlink(missing_ok=True)
+            _remove(left)
             removed += 1
     return removed
+
+
+def _remove(left: Path) -> None:
+    """Remove a file of a run from the spool, or a directory into which a set was unpacked for a rehearsal."""
+    if left.is_dir() and not left.is_symlink():
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink(missing_ok=True)
 
 
 def sweep_partials(store: Store, directory: str) -> int:

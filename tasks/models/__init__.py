@@ -1,14 +1,17 @@
 """What the console remembers, by noun."""
 
+from tasks.models.alarm import Alarm
 from tasks.models.audit import AuditEvent
 from tasks.models.cluster import Cluster, Node, Service
 from tasks.models.management import ManagementNodes
 from tasks.models.person import Preference
 from tasks.models.pulse import Pulse
+from tasks.models.restoration import Restoration, SafetyCopy
 from tasks.models.run import BackupFile, LogLine, Run
 from tasks.models.task import BackupTask
 
 __all__ = [
+    "Alarm",
     "AuditEvent",
     "BackupFile",
     "BackupTask",
@@ -18,6 +21,8 @@ __all__ = [
     "Node",
     "Preference",
     "Pulse",
+    "Restoration",
     "Run",
+    "SafetyCopy",
     "Service",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
-from tasks.states import IPMode
+from tasks import vault
+from tasks.states import Control, IPMode, Reach
 
 object_name = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z",
@@ -63,6 +66,9 @@ class Service(models.Model):
             )
         ],
     )
+    # The account by which a Session asks IoTDB for its inventory and its health; none: counts are unknown.
+    session_user = models.CharField("IoTDB user", max_length=64, blank=True)
+    sealed_secrets = models.TextField(blank=True, editable=False)
 
     class Meta:
         ordering = ("cluster", "name")
@@ -77,9 +83,17 @@ class Service(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def set_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Encrypt ``secrets`` (``password``) for this row, which has to have its key; the caller saves."""
+        self.sealed_secrets = vault.seal(secrets, f"service {self.pk}")
+
+    def secrets(self) -> dict[str, str]:
+        """Return the password of the IoTDB user; raise ``vault.KeyLost`` where no key opens it."""
+        return vault.unseal(self.sealed_secrets, f"service {self.pk}")
+
 
 class Node(models.Model):
-    """A host of a service, with its role and where the files of its IoTDB lie."""
+    """A host of a service, with its role, how its files are reached, and how its IoTDB is stopped and started."""
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="nodes")
     name = models.CharField("Name", max_length=64, validators=[object_name])
@@ -89,8 +103,25 @@ class Node(models.Model):
         "IoTDB home",
         max_length=1024,
         validators=[absolute_path],
-        help_text="The directory of this machine that holds conf and data of the IoTDB, for example /opt/iotdb.",
+        help_text="The directory that holds conf and data of the IoTDB, for example /opt/iotdb.",
     )
+    reach = models.CharField("Files are", max_length=5, choices=Reach.choices, default=Reach.LOCAL)
+    ssh_address = models.CharField("SSH address", max_length=255, blank=True)
+    ssh_port = models.PositiveIntegerField(
+        "SSH port", default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    ssh_user = models.CharField("SSH user", max_length=64, blank=True)
+    host_key = models.CharField("Host Key", max_length=256, blank=True)
+    sudo_user = models.CharField("IoTDB account", max_length=64, blank=True)
+    # password, or private_key and its passphrase: write-only.
+    sealed_secrets = models.TextField(blank=True, editable=False)
+    control = models.CharField(
+        "IoTDB is stopped and started", max_length=8, choices=Control.choices, default=Control.HAND
+    )
+    stop_data_node = models.CharField("Stop the DataNode", max_length=500, blank=True)
+    stop_config_node = models.CharField("Stop the ConfigNode", max_length=500, blank=True)
+    start_config_node = models.CharField("Start the ConfigNode", max_length=500, blank=True)
+    start_data_node = models.CharField("Start the DataNode", max_length=500, blank=True)
     rpc_host = models.CharField(
         "RPC address", max_length=255, blank=True, help_text="Host name or address of the DataNode's RPC service."
     )
@@ -121,3 +152,11 @@ class Node(models.Model):
         """The node's roles in words."""
         names = [label for has, label in ((self.config_node, "ConfigNode"), (self.data_node, "DataNode")) if has]
         return " and ".join(names)
+
+    def set_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Encrypt ``secrets`` for this row, which has to have its key; the caller saves."""
+        self.sealed_secrets = vault.seal(secrets, f"node {self.pk}")
+
+    def secrets(self) -> dict[str, str]:
+        """Return what the SSH login needs; raise ``vault.KeyLost`` where no key opens it."""
+        return vault.unseal(self.sealed_secrets, f"node {self.pk}")

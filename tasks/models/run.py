@@ -11,19 +11,29 @@ from django.db.models import Q
 from django.utils import timezone
 
 from tasks.models.cluster import Cluster
+from tasks.models.restoration import Restoration
 from tasks.models.task import BackupTask
-from tasks.states import ACTIVE, GOOD, RunState, Trigger
+from tasks.states import ACTIVE, GOOD, Kind, RunState, Trigger
+
+PROOFS = (Kind.CHECK, Kind.REHEARSAL)
+RESTORES = (Kind.RESTORE, Kind.ROLLBACK)
 
 
 class Run(models.Model):
-    """One execution of a task.
+    """One execution of a task, of a restoration task, or a proof (``kind``) of the set of another run (``subject``).
 
     The database is the queue: a waiting row is the order to run, claimed by a conditional update that also hands out a
     lease. The constraints say what no race may break: one occurrence once, one active run of a task, one running run
     of a cluster. The files of a run are its *backup file set*.
     """
 
-    task = models.ForeignKey(BackupTask, on_delete=models.PROTECT, related_name="runs")
+    kind = models.CharField(max_length=9, choices=Kind.choices, default=Kind.BACKUP)
+    # The backup task of a backup, and of the set that a proof looks at; none of a restoration.
+    task = models.ForeignKey(BackupTask, on_delete=models.PROTECT, related_name="runs", null=True, blank=True)
+    restoration = models.ForeignKey(
+        "tasks.Restoration", on_delete=models.PROTECT, related_name="runs", null=True, blank=True
+    )
+    subject = models.ForeignKey("self", on_delete=models.PROTECT, related_name="proofs", null=True, blank=True)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="runs")
     trigger = models.CharField(max_length=8, choices=Trigger.choices)
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
@@ -53,18 +63,53 @@ class Run(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)
     set_removed_at = models.DateTimeField(null=True, blank=True)
 
+    # What the source said of itself (``tasks.iotdb``): a summary of counts and names for each service, what changed
+    # since the run before, and whether IoTDB was well before and after; None where nobody could ask it.
+    inventory: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict, blank=True)
+    changes: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict, blank=True)
+    healthy = models.BooleanField(null=True, blank=True)
+    # Proofs of the set of a backup.
+    checked_at = models.DateTimeField(null=True, blank=True)
+    damaged_at = models.DateTimeField(null=True, blank=True)
+    damage = models.TextField(blank=True)
+    rehearsed_at = models.DateTimeField(null=True, blank=True)
+    # Steps of a restoration or a rehearsal, in order: title, state, began, ended, text (``tasks.engine.steps``).
+    steps: models.JSONField[Any, list[dict[str, Any]]] = models.JSONField(default=list, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.CharField(max_length=150, blank=True)
+
     class Meta:
         ordering = ("-id",)
         constraints = [
             models.UniqueConstraint(fields=("task", "scheduled_for"), name="occurrence_once"),
-            models.UniqueConstraint(fields=("task",), condition=Q(state__in=ACTIVE), name="task_active_once"),
+            models.UniqueConstraint(
+                fields=("task",), condition=Q(state__in=ACTIVE, kind=Kind.BACKUP), name="task_active_once"
+            ),
+            models.UniqueConstraint(
+                fields=("restoration",), condition=Q(state__in=ACTIVE), name="restoration_active_once"
+            ),
+            models.UniqueConstraint(
+                fields=("subject", "kind"), condition=Q(state__in=ACTIVE), name="proof_active_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.BACKUP, task__isnull=False, restoration__isnull=True, subject__isnull=True)
+                | Q(kind__in=PROOFS, task__isnull=False, restoration__isnull=True, subject__isnull=False)
+                | Q(kind__in=RESTORES, task__isnull=True, restoration__isnull=False, subject__isnull=True),
+                name="run_kind_has_its_object",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=RESTORES) | ~Q(state__in=(RunState.ROLLED_BACK, RunState.UNKNOWN)),
+                name="only_restorations_roll_back",
+            ),
             models.UniqueConstraint(fields=("cluster",), condition=Q(state=RunState.RUNNING), name="cluster_busy_once"),
             models.CheckConstraint(
                 condition=~Q(state=RunState.RUNNING) | (~Q(lease_token="") & Q(lease_until__isnull=False)),
                 name="running_has_lease",
             ),
             models.CheckConstraint(condition=Q(state__in=ACTIVE) | Q(ended_at__isnull=False), name="ended_run_has_end"),
-            models.CheckConstraint(condition=~Q(state__in=GOOD) | Q(size__isnull=False), name="good_run_has_size"),
+            models.CheckConstraint(
+                condition=~Q(state__in=GOOD, kind=Kind.BACKUP) | Q(size__isnull=False), name="good_run_has_size"
+            ),
         ]
         indexes = [
             models.Index(fields=("task", "-id")),
@@ -73,7 +118,14 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Run {self.pk} of {self.task_id}"
+        return f"{self.get_kind_display()} run {self.pk}"
+
+    @property
+    def thing(self) -> BackupTask | Restoration:
+        """The task or restoration task that the run belongs to."""
+        found = self.task or self.restoration
+        assert found is not None  # run_kind_has_its_object
+        return found
 
     @property
     def active(self) -> bool:
@@ -112,7 +164,7 @@ class Run(models.Model):
     @property
     def who(self) -> str:
         """Who started it, in words."""
-        return self.started_by_name if self.trigger == Trigger.PERSON else "Schedule"
+        return self.started_by_name if self.trigger == Trigger.PERSON else str(Trigger(self.trigger).label)
 
 
 class BackupFile(models.Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -13,7 +13,10 @@ from tasks import vault
 from tasks.models.cluster import Cluster, Service
 from tasks.naming import directory_name, name_problem
 from tasks.schedule import Schedule
-from tasks.states import Mode, PeriodUnit, Policy, RunState
+from tasks.states import Kind, Mode, PeriodUnit, Policy, RunState
+
+if TYPE_CHECKING:
+    from tasks.models.run import Run
 
 
 class LiveTasks(models.Manager["BackupTask"]):
@@ -69,6 +72,13 @@ class BackupTask(models.Model):
     # When the last good set was read back and compared; empty where only its size was.
     last_verified_at = models.DateTimeField(null=True, blank=True)
     sets_kept = models.PositiveIntegerField(default=0)
+    # Sets are checked again, and the newest one is rehearsed, when their last proof is older than so many days.
+    check_after_days = models.PositiveIntegerField("Check sets again after", null=True, blank=True, default=7)
+    rehearse_after_days = models.PositiveIntegerField("Rehearse the newest set after", null=True, blank=True)
+    last_checked_at = models.DateTimeField(null=True, blank=True)
+    last_rehearsed_at = models.DateTimeField(null=True, blank=True)
+    # Why the last proof failed; empty while sets are as they should be.
+    proof_problem = models.TextField(blank=True)
     outcomes = models.CharField(max_length=400, blank=True, help_text="The states of the last 30 runs, oldest first.")
 
     objects = LiveTasks()
@@ -136,6 +146,11 @@ class BackupTask(models.Model):
     def secrets(self) -> dict[str, str]:
         """Return the secrets of the destination; raise ``vault.KeyLost`` where no key opens them."""
         return vault.unseal(self.sealed_secrets, f"backup task {self.pk}")
+
+    @property
+    def backups(self) -> models.QuerySet[Run]:
+        """The task's own runs; proofs of its sets are not among them."""
+        return self.runs.filter(kind=Kind.BACKUP)
 
     def chosen_services(self) -> models.QuerySet[Service]:
         """The services that the next run backs up: all of the cluster, or those assigned."""

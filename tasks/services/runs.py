@@ -12,6 +12,7 @@ from tasks.engine import dispatch
 from tasks.engine.record import Outcome, copy_to_task, finish, lock_task_of, write_line
 from tasks.errors import Refused
 from tasks.models import BackupTask, Run
+from tasks.models.run import RESTORES
 from tasks.moments import stamp
 from tasks.services.common import require
 from tasks.states import ACTIVE, RunState, Trigger
@@ -27,7 +28,7 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
         with transaction.atomic():
             if not BackupTask.objects.select_for_update().filter(pk=task.pk):
                 raise Refused(f"{task.name} was deleted meanwhile.", cure="Go back to the list.")
-            active = task.runs.filter(state__in=ACTIVE).first()
+            active = task.backups.filter(state__in=ACTIVE).first()
             if active is not None:
                 raise already_active(task, active)
             run = Run.objects.create(
@@ -42,7 +43,7 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
             audit.record(actor, "back up now", task, note=f"run {run.pk}")
     except IntegrityError as error:
         # The task was started in this very moment: the constraint decides.
-        active = task.runs.filter(state__in=ACTIVE).first()
+        active = task.backups.filter(state__in=ACTIVE).first()
         raise (already_active(task, active) if active else Refused(f"{task.name} cannot be started now.")) from error
     dispatch.offer(now)
     return run
@@ -59,12 +60,13 @@ def stop_run(actor: Actor, run: Run, now: datetime) -> None:
 
     Raises ``Refused`` when the run has ended already.
     """
-    require(actor, permissions.RUN, "stop run", run.task)
+    permission = permissions.RESTORE if run.kind in RESTORES else permissions.RUN
+    require(actor, permission, "stop run", run.thing)
     with transaction.atomic():
         lock_task_of(run.pk)
         if not request_stop(actor, run, now):
-            raise Refused(f"{run.task.name} is not running.")
-        audit.record(actor, "stop run", run.task, note=f"run {run.pk}")
+            raise Refused(f"{run.thing.name} is not running.")
+        audit.record(actor, "stop run", run.thing, note=f"{run.get_kind_display().lower()} run {run.pk}")
 
 
 def request_stop(actor: Actor, run: Run, now: datetime) -> bool:

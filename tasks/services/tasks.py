@@ -112,7 +112,7 @@ def suspend_task(actor: Actor, task: BackupTask, now: datetime) -> None:
         if current.suspended:
             raise Refused(f"{task.name} is suspended already.")
         BackupTask.objects.filter(pk=task.pk).update(suspended=True, next_run_at=None, version=current.version + 1)
-        for run in current.runs.filter(state__in=ACTIVE):
+        for run in current.backups.filter(state__in=ACTIVE):
             request_stop(actor, run, now)
         audit.record(actor, "suspend task", current)
     task.refresh_from_db()
@@ -138,7 +138,7 @@ def delete_task(actor: Actor, task: BackupTask, now: datetime) -> None:
     require(actor, permissions.MANAGE, "delete task", task)
     with transaction.atomic():
         current = _locked(task)
-        for run in current.runs.filter(state__in=ACTIVE):
+        for run in current.backups.filter(state__in=ACTIVE):
             request_stop(actor, run, now)
         BackupTask.objects.filter(pk=task.pk).update(deleted_at=now, next_run_at=None)
         audit.record(actor, "delete task", current, before=_audited(current), note=f"{current.sets_kept} sets are kept")

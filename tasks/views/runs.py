@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.text import get_valid_filename
@@ -13,6 +13,7 @@ from tasks import permissions
 from tasks.models import BackupTask, Run
 from tasks.rows import place_of
 from tasks.selectors import number_in
+from tasks.states import Kind
 from tasks.views.common import by_htmx, needs
 
 
@@ -22,8 +23,17 @@ def _task(pk: int) -> BackupTask:
 
 
 def _run(pk: int) -> Run:
-    runs = Run.objects.select_related("task__cluster", "task__last_run", "cluster").prefetch_related("files")
-    return get_object_or_404(runs, pk=pk)
+    """Return a run of any kind."""
+    runs = Run.objects.select_related("task__cluster", "task__last_run", "cluster", "restoration")
+    return get_object_or_404(runs.prefetch_related("files"), pk=pk)
+
+
+def _backup(pk: int) -> tuple[Run, BackupTask]:
+    """Return a backup run and its task."""
+    run = _run(pk)
+    if run.kind != Kind.BACKUP or run.task is None:
+        raise Http404
+    return run, run.task
 
 
 def _number(request: HttpRequest, name: str) -> int:
@@ -58,8 +68,8 @@ def history_head(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def row(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the cells of a run, the facts of its task, and the lines of its log after ``after``, for htmx."""
-    run = _run(pk)
-    context = records.facts_of(run.task) | records.refresh(run.task, _number(request, "newest"))
+    run, task = _backup(pk)
+    context = records.facts_of(task) | records.refresh(task, _number(request, "newest"))
     context |= {"changed_run": run, "whole_run" if run.state != request.GET.get("state") else "moving_run": run}
     if "after" in request.GET:
         context["log"] = records.log_of(run, _number(request, "after"))
@@ -82,7 +92,7 @@ def log_download(request: HttpRequest, pk: int) -> HttpResponse:
     run = _run(pk)
     lines = run.log.order_by("pk").values_list("at", "level", "text").iterator()
     text = "".join(f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S%z} {level:<5} {line}\n" for at, level, line in lines)
-    name = get_valid_filename(f"{run.task.name}-run-{run.pk}.log.txt")
+    name = get_valid_filename(f"{run.thing.name}-run-{run.pk}.log.txt")
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(text, content_type="text/plain; charset=utf-8", headers=headers)
 
@@ -91,7 +101,6 @@ def log_download(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def backup_path(request: HttpRequest, pk: int) -> HttpResponse:
     """Show where the files of a run lie: a dialog for htmx, a page else."""
-    run = _run(pk)
-    files = list(run.files.all())
-    context = {"run": run, "task": run.task, "files": files, "place": place_of(run.task)}
+    run, task = _backup(pk)
+    context = {"run": run, "task": task, "files": list(run.files.all()), "place": place_of(task)}
     return render(request, "tasks/_path_dialog.html" if by_htmx(request) else "tasks/path.html", context)

@@ -138,7 +138,7 @@ def form_page(request: HttpRequest, editor: TaskEditor, **more: Any) -> HttpResp
         "problems": editor.problems() if editor.form.is_bound else [],
         "task": task,
         "source": sources.get(task.data_source) if task else None,
-        "under_way": task.runs.filter(state__in=ACTIVE).first() if task else None,
+        "under_way": task.backups.filter(state__in=ACTIVE).first() if task else None,
         **_destination_context(editor),
         **_next_context(editor.form, editor.next_runs(timezone.now())),
         **more,

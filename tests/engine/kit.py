@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tasks import services
 from tasks.audit import CONSOLE
-from tasks.engine import pipeline
+from tasks.engine import kinds
 from tasks.engine.lease import Lease, claim
 from tasks.models import BackupTask, Run
 
@@ -30,7 +30,7 @@ def begin(task: BackupTask) -> Lease:
 def run_now(task: BackupTask) -> Run:
     """Run ``task`` from click to result and return the run as it stands then."""
     lease = begin(task)
-    pipeline.execute(lease)
+    kinds.execute(lease)
     return Run.objects.get(pk=lease.run_id)
 
 

@@ -23,9 +23,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs of ``SIZE`` bytes."""
     place = tmp_path / "small"
     place.mkdir()
-    mounted = os.geteuid() == 0 and not subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", place], capture_output=True
-    ).returncode
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", place], capture_output=True
+        ).returncode
+    )
     if not mounted:
         lack = "mounting a small tmpfs needs root and the right to mount"
         if os.environ.get("CI") == "true":

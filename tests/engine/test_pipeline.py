@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from storage.errors import NoSpace, PermissionDenied
 from storage.localdir import LocalDirStore, LocalUpload
-from tasks.engine import pipeline, record
+from tasks.engine import kinds, pipeline, record
 from tasks.engine.record import Outcome
 from tasks.engine.sweep import sweep_run
 from tasks.models import BackupFile, BackupTask, Node, Run, Service
@@ -321,7 +321,7 @@ def test_a_worker_lost_after_the_proof_leaves_a_good_set(task: BackupTask, monke
 
     monkeypatch.setattr(pipeline.retention, "apply", die)
     with pytest.raises(SystemExit):
-        pipeline.execute(lease)
+        kinds.execute(lease)
     run = Run.objects.get(pk=lease.run_id)
     assert record.give_up(run, "The worker was lost.", timezone.now())
     run.refresh_from_db()
@@ -363,7 +363,7 @@ def test_an_unforeseen_error_is_told_without_its_text(task: BackupTask, monkeypa
 def test_a_deleted_task_finishes_its_run_with_the_files_kept(task: BackupTask) -> None:
     lease = begin(task)
     BackupTask.objects.filter(pk=task.pk).update(deleted_at=timezone.now())
-    pipeline.execute(lease)
+    kinds.execute(lease)
     run = Run.objects.get(pk=lease.run_id)
     assert run.state == RunState.SUCCESSFUL
     assert Path(run.files.get().path).exists()

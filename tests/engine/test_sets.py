@@ -13,7 +13,7 @@ from django.utils import timezone
 from storage.errors import PermissionDenied, StoreFault, Unreachable
 from storage.localdir import LocalDirStore, LocalUpload
 from tasks.audit import CONSOLE
-from tasks.engine import pipeline, record
+from tasks.engine import execution, kinds, pipeline, record
 from tasks.engine.keeper import Keeper
 from tasks.engine.lease import Lease, claim
 from tasks.engine.retention import SetInfo, plan
@@ -74,7 +74,7 @@ def test_a_clock_that_went_back_makes_no_new_set_the_oldest(make_task: Any, stor
     run = back_up_now(CONSOLE, task, timezone.now())
     lease = claim(run.pk, timezone.now() + timedelta(days=365))
     assert lease
-    pipeline.execute(lease)
+    kinds.execute(lease)
     latest = run_now(task)
     assert latest.state == RunState.SUCCESSFUL, log_of(latest)
     assert Path(latest.files.get().path).exists()
@@ -119,10 +119,9 @@ def test_a_destination_that_shows_nothing_loses_no_record(
         next(lists)
         return running.step
 
-    running = pipeline._Execution(begin(task))
+    running = pipeline.Backup(begin(task))
     monkeypatch.setattr(LocalDirStore, "list", listed)
-    monkeypatch.setattr(pipeline, "_Execution", lambda lease: running)
-    pipeline.execute(running.lease)
+    running.execute()
     run = Run.objects.get(pk=running.lease.run_id)
     assert run.state == RunState.WARNINGS
     assert "nothing was removed" in run.reason
@@ -190,7 +189,7 @@ def test_a_run_that_ends_outside_of_its_steps_keeps_its_set(task: BackupTask, mo
     def fail(*_: object, **__: object) -> None:
         raise ValueError("unforeseen")
 
-    monkeypatch.setattr(pipeline, "end", fail)
+    monkeypatch.setattr(execution, "end", fail)
     run = back_up_now(CONSOLE, task, timezone.now())
     execute_run(run.pk)
     run.refresh_from_db()
@@ -250,7 +249,7 @@ def test_two_runs_in_one_second_have_names_of_their_own(task: BackupTask, settin
         run = back_up_now(CONSOLE, task, timezone.now())
         lease = claim(run.pk, moment + shift)
         assert lease
-        pipeline.execute(lease)
+        kinds.execute(lease)
         run.refresh_from_db()
         assert run.state == RunState.SUCCESSFUL, log_of(run)
         names.append(run.files.get().name)
@@ -269,7 +268,7 @@ def test_a_name_that_somebody_took_is_passed_over(task: BackupTask, storage_path
     run = back_up_now(CONSOLE, task, timezone.now())
     lease = claim(run.pk, moment)
     assert lease
-    pipeline.execute(lease)
+    kinds.execute(lease)
     run.refresh_from_db()
     assert run.state == RunState.SUCCESSFUL, log_of(run)
     assert foreign.read_text() == "somebody else's"
@@ -378,7 +377,7 @@ def test_a_run_sweeps_where_it_wrote(task: BackupTask, storage_path: Path, setti
 
         broken.setattr(record, "prove", die)
         with pytest.raises(SystemExit):
-            pipeline.execute(lease)
+            kinds.execute(lease)
     settings.DATA_STORAGE_PATH = tmp_path / "moved"
     record.give_up(Run.objects.get(pk=lease.run_id), "The worker was lost.", timezone.now())
     sweep_run(lease.run_id)
@@ -419,7 +418,7 @@ def test_a_stop_in_retention_keeps_the_set_and_says_what_is_left(
         return real(snapshot, run, store, stopped)
 
     monkeypatch.setattr(pipeline.retention, "apply", apply)
-    pipeline.execute(lease)
+    kinds.execute(lease)
     run = Run.objects.get(pk=lease.run_id)
     assert run.state == RunState.WARNINGS
     assert "anna pressed Stop when the set was published already. The set stays." in log_of(run)

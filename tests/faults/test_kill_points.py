@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from storage import registry
 from storage.localdir import LocalDirStore, LocalUpload
-from tasks.engine import dispatch, ending, lease, pipeline, record
+from tasks.engine import dispatch, ending, kinds, lease, record
 from tasks.engine.snapshot import scratch_directory
 from tasks.models import BackupFile, BackupTask, Node, Run, Service
 from tasks.states import RunState
@@ -142,7 +142,7 @@ def killed_run(task: BackupTask, place: Callable[[], None]) -> Run:
     if child == 0:
         try:
             place()
-            pipeline.execute(held)
+            kinds.execute(held)
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "the point was never reached"
@@ -236,4 +236,3 @@ def test_killed_with_a_spool(
     assert len(files_below(far.root)) == 2
     assert run_now(task).state == RunState.SUCCESSFUL
     assert len(files_below(far.root)) == 2
-

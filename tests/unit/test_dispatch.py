@@ -280,7 +280,7 @@ def test_a_lost_run_is_ended_swept_and_the_next_one_offered(
     lost = make_run(make_task(), RunState.RUNNING, DUE, lease_until=DUE)
     following = make_run(make_task(), RunState.WAITING, DUE)
     swept: list[int] = []
-    monkeypatch.setattr(dispatch, "sweep_run", swept.append)
+    monkeypatch.setattr(dispatch, "after_loss", swept.append)
     dispatch.tick(DUE + SECOND)
     lost.refresh_from_db()
     assert lost.state == RunState.FAILED

@@ -95,7 +95,7 @@ def test_five_deliveries_give_one_execution(
         executed.append(lease)
         finish(lease.run_id, Outcome(RunState.FAILED, "tried"), timezone.now(), token=lease.token)
 
-    monkeypatch.setattr("tasks.engine.pipeline.execute", execute)
+    monkeypatch.setattr("tasks.engine.kinds.execute", execute)
     at_once(5, lambda: jobs.execute_run(run.pk))
     assert len(executed) == 1
 
@@ -215,7 +215,7 @@ def test_a_pipeline_that_raises_leaves_no_running_run_and_no_text(
     def execute(lease: Lease) -> None:
         raise ValueError("password=hunter2")
 
-    monkeypatch.setattr("tasks.engine.pipeline.execute", execute)
+    monkeypatch.setattr("tasks.engine.kinds.execute", execute)
     jobs.execute_run(run.pk)
     run.refresh_from_db()
     assert (run.state, run.error_code) == (RunState.FAILED, "no-result")
@@ -226,7 +226,7 @@ def test_a_pipeline_that_forgets_to_end_its_run_does_not_leave_it_running(
     task: BackupTask, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(task, RunState.WAITING, timezone.now())
-    monkeypatch.setattr("tasks.engine.pipeline.execute", lambda lease: None)
+    monkeypatch.setattr("tasks.engine.kinds.execute", lambda lease: None)
     jobs.execute_run(run.pk)
     run.refresh_from_db()
     assert run.state == RunState.FAILED
@@ -240,7 +240,7 @@ def test_the_end_of_a_process_is_passed_on_after_the_run_was_ended(
     def execute(lease: Lease) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.engine.pipeline.execute", execute)
+    monkeypatch.setattr("tasks.engine.kinds.execute", execute)
     with pytest.raises(KeyboardInterrupt):
         jobs.execute_run(run.pk)
     run.refresh_from_db()

@@ -98,8 +98,6 @@ def test_a_cluster_that_went_is_not_called_a_name_that_is_taken(cluster: Cluster
 @pytest.mark.parametrize("name", ["iotdb", "IoTDB-", "IoTDB."])
 def test_services_whose_files_would_share_names_are_refused(name: str, backup_admin: User, service: Service) -> None:
     with pytest.raises(Refused) as refusal:
-        services.save_service(
-            Actor(backup_admin.username, backup_admin), Service(cluster=service.cluster, name=name)
-        )
+        services.save_service(Actor(backup_admin.username, backup_admin), Service(cluster=service.cluster, name=name))
     assert refusal.value.field == "name"
     services.save_service(Actor(backup_admin.username, backup_admin), service)

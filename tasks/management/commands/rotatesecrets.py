@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import models, transaction
 
-from tasks.models import BackupTask
+from tasks.models import BackupTask, ManagementNodes, Node, Restoration, Service
 from tasks.vault import KeyLost, needs_resealing
+
+# Deleted ones too: their files can still be swept and restored.
+_ROWS: tuple[models.Manager[Any], ...] = (
+    BackupTask.all_tasks,
+    Restoration.all_restorations,
+    Service.objects,
+    Node.objects,
+    ManagementNodes.objects,
+)
 
 
 class Command(BaseCommand):
@@ -17,18 +26,24 @@ class Command(BaseCommand):
     help = "Encrypts stored passwords anew with the first key of SECRETS_KEYS."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Go through all tasks, deleted ones too; those that no key opens are named and left as they are."""
+        """Go through all rows with secrets; those that no key opens are named and left as they are."""
         renewed, lost = 0, []
-        for pk in BackupTask.all_tasks.exclude(sealed_secrets="").values_list("pk", flat=True):
-            with transaction.atomic():
-                task = BackupTask.all_tasks.select_for_update().get(pk=pk)
-                try:
-                    if needs_resealing(task.sealed_secrets):
-                        task.set_secrets(task.secrets())
-                        task.save(update_fields=("sealed_secrets",))
-                        renewed += 1
-                except KeyLost:
-                    lost.append(task.name)
-        self.stdout.write(f"{renewed} tasks were encrypted anew.")
+        for rows in _ROWS:
+            for pk in rows.exclude(sealed_secrets="").values_list("pk", flat=True):
+                with transaction.atomic():
+                    row = rows.select_for_update().get(pk=pk)
+                    try:
+                        renewed += self._renew(row)
+                    except KeyLost:
+                        lost.append(f"{row._meta.verbose_name} {row}")
+        self.stdout.write(f"{renewed} {'row was' if renewed == 1 else 'rows were'} encrypted anew.")
         if lost:
-            raise CommandError(f"No key opens the passwords of: {', '.join(lost)}. Type them again on these tasks.")
+            raise CommandError(f"No key opens the passwords of: {', '.join(lost)}. Type them again there.")
+
+    @staticmethod
+    def _renew(row: Any) -> bool:
+        if not needs_resealing(row.sealed_secrets):
+            return False
+        row.set_secrets(row.secrets())
+        row.save(update_fields=("sealed_secrets",))
+        return True
