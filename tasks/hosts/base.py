@@ -1,0 +1,159 @@
+"""What can be asked of the machine of a node, whichever way it is reached.
+
+Operations on files raise ``OSError`` with the number that the operating system would give (ENOENT, EACCES, ENOSPC, …),
+``filename`` set, so that code which reads a directory is the same here and there. A connection that cannot be opened or
+breaks raises errors of ``storage.errors`` (``Unreachable``, ``AuthenticationFailed``, ``HostKeyChanged``, …).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple, Protocol, Self
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """How a machine is reached: this one, or another one by SSH, where need be as ``sudo_user``.
+
+    ``host_key`` is the pinned key (``ssh-ed25519 SHA256:…``). ``secrets`` holds ``password``, or ``private_key`` and
+    its ``passphrase``; the password is sudo's as well.
+    """
+
+    reach: str = "local"
+    address: str = ""
+    port: int = 22
+    user: str = ""
+    host_key: str = ""
+    sudo_user: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class FileStat(NamedTuple):
+    """What is known of a name. ``size`` in bytes, ``mtime_ns`` in nanoseconds since 1970; ``inode`` 0 where unknown."""
+
+    mode: int
+    size: int
+    mtime_ns: int
+    uid: int
+    gid: int
+    inode: int = 0
+
+
+class HostFile(Protocol):
+    """An open file that is read from its beginning."""
+
+    def stat(self) -> FileStat:
+        """Return what is known of the open file itself."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes; none at the end."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Done(NamedTuple):
+    """A command that ended: its exit status, and the end of what it wrote (both streams, 8 KiB at most)."""
+
+    status: int
+    output: str
+
+
+class Process(NamedTuple):
+    """A process of the machine."""
+
+    pid: int
+    command: tuple[str, ...]
+
+
+class Host(ABC):
+    """A machine that is reached; use as a context manager. Paths are absolute.
+
+    ``exact_times`` tells whether times of files are finer than whole seconds.
+    """
+
+    exact_times: ClassVar[bool] = True
+    spec: HostSpec
+
+    # --- Looking ------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def stat(self, path: str) -> FileStat:
+        """Return what a name stands for, links followed."""
+
+    @abstractmethod
+    def lstat(self, path: str) -> FileStat:
+        """Return what a name itself is."""
+
+    @abstractmethod
+    def scan(self, path: str) -> list[tuple[str, FileStat]]:
+        """Return the names in a directory with what they themselves are, in no particular order."""
+
+    @abstractmethod
+    def readlink(self, path: str) -> str:
+        """Return where a link points to, as it is stored."""
+
+    @abstractmethod
+    def realpath(self, path: str) -> str:
+        """Return a path without links, as far as it exists."""
+
+    @abstractmethod
+    def open(self, path: str) -> HostFile:
+        """Open a regular file, links not followed; never waits for a named pipe."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the machine's clock, in seconds since 1970."""
+
+    @abstractmethod
+    def listening_ports(self) -> frozenset[int]:
+        """Return the TCP ports on which something listens there."""
+
+    @abstractmethod
+    def processes(self) -> Iterator[Process]:
+        """Yield the processes there, as far as the account may see them."""
+
+    # --- Changing, for a restoration ----------------------------------------------------------------------------------
+    @abstractmethod
+    def mkdir(self, path: str, mode: int = 0o700) -> None:
+        """Make a directory whose parent exists."""
+
+    @abstractmethod
+    def write(self, path: str, chunks: Iterable[Buffer], mode: int) -> None:
+        """Make a new file (EEXIST where there is one) with all of ``chunks``, and bring it to the disk."""
+
+    @abstractmethod
+    def symlink(self, target: str, path: str) -> None:
+        """Make a link."""
+
+    @abstractmethod
+    def set_attributes(self, path: str, *, mode: int, uid: int, gid: int, mtime: float) -> None:
+        """Set them on a file or directory, the owner only where the account may (its number is ignored else)."""
+
+    @abstractmethod
+    def rename(self, old: str, new: str) -> None:
+        """Rename within a file system; EEXIST where ``new`` is there, never overwrites. The names reach the disk."""
+
+    @abstractmethod
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory with all that is in it, links not followed; nothing there is no error."""
+
+    @abstractmethod
+    def run(self, command: str, seconds: float) -> Done:
+        """Run a shell command as the account (by sudo where the spec says so) and wait for it, at most ``seconds``.
+
+        Nothing is given to it to read, and what it leaves running in the background goes on. Raises TimeoutError.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
