@@ -3,7 +3,9 @@
 from .blocks import Damage, Sink
 from .gzip import LEVELS, default_threads
 from .manifest import MANIFEST_NAME, Head, Member, Totals, read_manifest
+from .members import Listing
 from .tree import TreeCount, add_tree
+from .unpack import Unpacked, unpack
 from .verify import Verified, verify_archive
 from .writer import ArchiveResult, ArchiveWriter, Checkpoint, FileShrank
 
@@ -16,13 +18,16 @@ __all__ = [
     "Damage",
     "FileShrank",
     "Head",
+    "Listing",
     "Member",
     "Sink",
     "Totals",
     "TreeCount",
+    "Unpacked",
     "Verified",
     "add_tree",
     "default_threads",
     "read_manifest",
+    "unpack",
     "verify_archive",
 ]
