@@ -121,8 +121,8 @@ class IoTDB:
             raise Unavailable(f"ports taken: {taken}")
         atexit.register(server.stop, kill=True)
         try:
-            server._launch()
-            server._wait(timeout)
+            server.launch()
+            server.wait(timeout)
         except BaseException:
             server.stop(kill=True)
             raise
@@ -176,7 +176,8 @@ class IoTDB:
         finally:
             session.close()
 
-    def _launch(self) -> None:
+    def launch(self) -> None:
+        """Start both nodes; they do not serve yet."""
         logs = self.home / "logs"
         logs.mkdir(exist_ok=True)
         (logs / "logback.xml").write_text(_LOGBACK)
@@ -221,7 +222,8 @@ class IoTDB:
                 preexec_fn=_die_with_parent,
             )
 
-    def _wait(self, timeout: float) -> None:
+    def wait(self, timeout: float) -> None:
+        """Wait until the whole cluster is healthy as seen from here; raise StartFailed."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             for name, node in self._nodes.items():
