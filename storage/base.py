@@ -85,6 +85,10 @@ class Store(ABC):
         """Return the path of a file as an administrator of the destination would type it."""
 
     @abstractmethod
+    def directories(self) -> list[str]:
+        """Return the names of the directories at the root, sorted; links are left out."""
+
+    @abstractmethod
     def list(self, directory: str) -> list[Entry]:
         """Return what is in ``directory``, hidden names too; an absent directory is empty."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,14 +170,24 @@ class LocalDirStore(Store):
         """Return the absolute path of a file."""
         return str(self._path(directory, name))
 
+    def directories(self) -> list[str]:
+        """Return the names of the directories at the root."""
+        return [entry.name for entry in self._scan(self.root) if entry.is_directory]
+
     def list(self, directory: str) -> list[Entry]:
         """Return what is in ``directory``."""
-        folder = self._path(directory)
+        try:
+            return [*self._scan(self._path(directory))]
+        except PathMissing:
+            return []
+
+    def _scan(self, folder: Path) -> Sequence[Entry]:
         try:
             with os.scandir(folder) as items:
-                return sorted((_entry(item.name, item.stat(follow_symlinks=False)) for item in items), key=_by_name)
-        except FileNotFoundError:
-            return []
+                return sorted(
+                    (_entry(item.name, item.stat(follow_symlinks=False)) for item in items),
+                    key=lambda entry: entry.name,
+                )
         except OSError as error:
             raise _translate(error, folder) from error
 
@@ -211,10 +221,6 @@ class LocalDirStore(Store):
 def _entry(name: str, figures: os.stat_result) -> Entry:
     modified = datetime.fromtimestamp(figures.st_mtime, UTC)
     return Entry(name, figures.st_size, modified, (figures.st_mode & 0o170000) == 0o040000)
-
-
-def _by_name(entry: Entry) -> str:
-    return entry.name
 
 
 # Where the data storage path stands among the values that were prepared for another thread.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -67,18 +67,21 @@ class CIFSStore(RemoteStore):
         r"""Return the file as ``\\host\share\directory\name``."""
         return self.place_of(directory, name).path
 
+    def directories(self) -> list[str]:
+        """Return the names of the directories at the root."""
+        with self.guard():
+            return sorted(entry.name for entry in self._entries(self.place) if entry.is_directory)
+
     def list(self, directory: str) -> list[Entry]:
         """Return what is in ``directory``."""
         folder = self.place_of(directory)
         with self.guard(directory):
             try:
-                with self.share.opened(folder, Access.FILE_READ_DATA, _FOLDER) as opened:
-                    found = [_entry(*one) for one in self.share.names(opened)]
+                return sorted(self._entries(folder), key=lambda entry: entry.name)
             except Refusal as refusal:
                 if refusal.status in words.MISSING:
                     return []
                 raise
-        return sorted(found, key=lambda entry: entry.name)
 
     def stat(self, directory: str, name: str) -> Entry:
         """Return the entry of a file."""
@@ -138,6 +141,10 @@ class CIFSStore(RemoteStore):
                 self.broken = True
                 self.share.cut()
             raise fault from error
+
+    def _entries(self, folder: Place) -> Iterable[Entry]:
+        with self.share.opened(folder, Access.FILE_READ_DATA, _FOLDER) as opened:
+            return [_entry(*one) for one in self.share.names(opened)]
 
     def _remove(self, place: Place, options: int) -> None:
         with self.share.opened(place, Access.DELETE, options) as opened:

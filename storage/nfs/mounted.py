@@ -104,6 +104,11 @@ class MountedStore(LocalDirStore):
             raise NotMounted(f"The mount of {self.server}:{self.shared} changed.", cure="Run the task again.")
         return super()._path(*parts)
 
+    def directories(self) -> list[str]:
+        """Return the names of the directories of the export."""
+        self._path("any")
+        return super().directories()
+
     def free_space(self) -> Space:
         """Return the room of the export."""
         self._path("any")

@@ -151,15 +151,26 @@ class NFSStore(Store):
         """Return ``server:/export/path``, an IPv6 address in brackets."""
         return self.typed(self._path(directory, name))
 
+    def directories(self) -> list[str]:
+        """Return the names of the directories of the shared directory."""
+        with self.call(self._below):
+            return sorted(entry.name for entry in self._at_root() if entry.is_directory)
+
+    def _at_root(self) -> list[Entry]:
+        """Return what is in the shared directory. NFS 4 cannot list the root of a mount: its parent can."""
+        if self._below or self.client.version is nfs_rs.Version.NFS_V3:
+            return [*_entries(self.client, self._below or ".")]
+        with dial_root(self.target) as root:
+            return [*_entries(root, self.target.shared.strip("/"))]
+
     def list(self, directory: str) -> list[Entry]:
         """Return what is in ``directory``."""
         folder = self._path(directory)
         with self.call(folder):
             try:
-                found = [item for item in self.client.scandir(folder) if item.name not in (".", "..")]
+                return sorted(_entries(self.client, folder), key=lambda entry: entry.name)
             except FileNotFoundError:
                 return []
-        return sorted((_entry(item.name, item.info) for item in found), key=lambda entry: entry.name)
 
     def stat(self, directory: str, name: str) -> Entry:
         """Return the entry of a file."""
@@ -191,6 +202,12 @@ class NFSStore(Store):
 def _is_nobody(owner: str, names: tuple[str, ...], own: int) -> bool:
     """Tell whether an owner is nobody, as a number or a name with or without a domain; ``own`` is the console's id."""
     return owner in NOBODY_IDS or owner == str(own) or owner.partition("@")[0] in names
+
+
+def _entries(client: nfs_rs.Client, folder: str) -> Iterator[Entry]:
+    for item in client.scandir(folder):
+        if item.name not in (".", ".."):
+            yield _entry(item.name, item.info)
 
 
 def _entry(name: str, info: nfs_rs.FileInfo) -> Entry:

@@ -79,6 +79,10 @@ class HDFSStore(Store):
         """Return ``hdfs://nameservice/path``."""
         return self.target.url(self._path(directory, name))
 
+    def directories(self) -> list[str]:
+        """Return the names of the directories in the target directory."""
+        return sorted(entry.name for entry in self.driver.entries(self.target.path) if entry.is_directory)
+
     def list(self, directory: str) -> list[Entry]:
         """Return what is in ``directory``."""
         try:

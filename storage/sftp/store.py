@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -78,21 +78,21 @@ class SFTPStore(RemoteStore):
         self.path(directory, name)
         return self.place.url(directory, name)
 
+    def directories(self) -> list[str]:
+        """Return the names of the directories at the root."""
+        with self.guard():
+            return sorted(entry.name for entry in self._read_directory(self.place.root) if entry.is_directory)
+
     def list(self, directory: str) -> list[Entry]:
         """Return what is in ``directory``."""
         folder = self.path(directory)
         with self.guard(directory):
             try:
-                handle = self.wire.ask(Packet.OPENDIR, path_bytes(folder), expect=Packet.HANDLE).string()
+                return sorted(self._read_directory(folder), key=lambda entry: entry.name)
             except Refusal as refusal:
                 if refusal.code in (Code.NO_SUCH_FILE, Code.NO_SUCH_PATH):
                     return []
                 raise
-            try:
-                return sorted(self._read_directory(handle), key=lambda entry: entry.name)
-            finally:
-                with suppress(Refusal, Lost):
-                    self.wire.ask(Packet.CLOSE, string(handle))
 
     def stat(self, directory: str, name: str) -> Entry:
         """Return the entry of a file."""
@@ -198,7 +198,15 @@ class SFTPStore(RemoteStore):
             available = 0
         return Space(free=available * unit, total=blocks * unit)
 
-    def _read_directory(self, handle: bytes) -> Iterator[Entry]:
+    def _read_directory(self, path: str) -> Iterable[Entry]:
+        handle = self.wire.ask(Packet.OPENDIR, path_bytes(path), expect=Packet.HANDLE).string()
+        try:
+            yield from self._read_entries(handle)
+        finally:
+            with suppress(Refusal, Lost):
+                self.wire.ask(Packet.CLOSE, string(handle))
+
+    def _read_entries(self, handle: bytes) -> Iterator[Entry]:
         while True:
             try:
                 answer = self.wire.ask(Packet.READDIR, string(handle), expect=Packet.NAME)

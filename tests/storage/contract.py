@@ -96,6 +96,21 @@ class StoreContract:
     def test_list_of_an_absent_directory_is_empty(self, store: Store) -> None:
         assert store.list("nobody-made-this") == []
 
+    def test_directories_at_the_root_are_listed_by_name(self, store: Store) -> None:
+        before = set(store.directories())
+        made = {"weekly_20261123010000", "täglich_20261124020000", DIRECTORY}
+        for name in made:
+            upload = store.put(name, NAME, PARTIAL)
+            upload.write(b"x")
+            upload.seal(1)
+            upload.publish()
+        found = store.directories()
+        assert found == sorted(found)
+        for name in made:
+            store.delete(name, NAME)
+        assert set(found) - before == made
+        assert set(store.directories()) == before
+
     def test_delete_and_delete_again(self, store: Store) -> None:
         self.published(store, b"x")
         self.published(store, b"y", "other.tar.gz")

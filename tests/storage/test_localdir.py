@@ -136,3 +136,10 @@ def test_a_directory_that_a_sweeping_takes_away_is_made_again(root: Path, monkey
 
     monkeypatch.setattr(localdir, "sync_directory", sync)
     put(root)
+
+
+def test_files_and_links_at_the_root_are_no_directories(tmp_path: Path) -> None:
+    (tmp_path / "daily_20261124020000").mkdir()
+    (tmp_path / "note.txt").write_text("x")
+    (tmp_path / "elsewhere").symlink_to("/etc")
+    assert LocalDirStore(tmp_path).directories() == ["daily_20261124020000"]
