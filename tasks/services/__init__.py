@@ -13,25 +13,43 @@ from tasks.services.inventory import (
     save_node,
     save_service,
 )
+from tasks.services.restorations import (
+    RestorationDraft,
+    confirm_restoration,
+    create_restoration,
+    delete_restoration,
+    restore_from_run,
+    roll_back,
+    start_restoration,
+)
 from tasks.services.runs import back_up_now, stop_run
+from tasks.services.safety_copies import remove_safety_copies
 from tasks.services.tasks import TaskDraft, configure_task, create_task, delete_task, resume_task, suspend_task
 from tasks.services.verify import DestinationDraft, verify_destination, verify_draft
 
 __all__ = [
     "DestinationDraft",
+    "RestorationDraft",
     "TaskDraft",
     "back_up_now",
     "check_node",
     "configure_task",
+    "confirm_restoration",
+    "create_restoration",
     "create_task",
     "delete_cluster",
     "delete_node",
+    "delete_restoration",
     "delete_service",
     "delete_task",
+    "remove_safety_copies",
+    "restore_from_run",
     "resume_task",
+    "roll_back",
     "save_cluster",
     "save_node",
     "save_service",
+    "start_restoration",
     "stop_run",
     "suspend_task",
     "verify_destination",

@@ -10,18 +10,20 @@ from tasks import audit, permissions
 from tasks.audit import Actor
 from tasks.engine import dispatch
 from tasks.engine.record import Outcome, copy_to_task, finish, lock_task_of, write_line
+from tasks.engine.restore import standing
 from tasks.errors import Refused
-from tasks.models import BackupTask, Run
+from tasks.models import BackupTask, Cluster, Run
 from tasks.models.run import RESTORES
 from tasks.moments import stamp
 from tasks.services.common import require
-from tasks.states import ACTIVE, RunState, Trigger
+from tasks.states import ACTIVE, Kind, RunState, Trigger
 
 
 def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
     """Queue a run of ``task`` and hand it to the workers; a suspended task may be run by hand as well.
 
-    Raises ``Refused`` when the task already waits or runs, naming who started it and when.
+    Raises ``Refused`` when the task already waits or runs, and while the cluster is restored, naming who started that
+    and when.
     """
     require(actor, permissions.RUN, "back up now", task)
     try:
@@ -31,6 +33,7 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
             active = task.backups.filter(state__in=ACTIVE).first()
             if active is not None:
                 raise already_active(task, active)
+            _require_no_restoration(task)
             run = Run.objects.create(
                 task=task,
                 cluster_id=task.cluster_id,
@@ -49,6 +52,18 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
     return run
 
 
+def _require_no_restoration(task: BackupTask) -> None:
+    """Refuse while the cluster is restored; in a transaction, with the cluster locked as ``start_restoration`` does."""
+    list(Cluster.objects.select_for_update(no_key=True).filter(pk=task.cluster_id).values_list("pk"))
+    run = standing.active(task.cluster_id)
+    if run is not None:
+        doing = "is restored" if run.state == RunState.RUNNING else "is waiting to be restored"
+        raise Refused(
+            f"The cluster {task.cluster} {doing}: {run.thing.name}, started at {stamp(run.began)} by {run.who}.",
+            cure="Back up when that has ended.",
+        )
+
+
 def already_active(task: BackupTask, run: Run) -> Refused:
     """Return the refusal to start what waits or runs already."""
     doing = "running" if run.state == RunState.RUNNING else "waiting"
@@ -58,10 +73,13 @@ def already_active(task: BackupTask, run: Run) -> Refused:
 def stop_run(actor: Actor, run: Run, now: datetime) -> None:
     """Stop a run: one that waits ends at once, one that runs is told to and ends within seconds.
 
-    Raises ``Refused`` when the run has ended already.
+    Raises ``Refused`` when the run has ended already, and for a rollback, which brings IoTDB back: stopped half way it
+    would leave nobody knows what.
     """
     permission = permissions.RESTORE if run.kind in RESTORES else permissions.RUN
     require(actor, permission, "stop run", run.thing)
+    if run.kind == Kind.ROLLBACK and run.active:
+        raise Refused("A rollback cannot be stopped: it brings IoTDB back.", cure="Wait for its end.")
     with transaction.atomic():
         lock_task_of(run.pk)
         if not request_stop(actor, run, now):
