@@ -11,6 +11,7 @@ COUNTS: dict[str, str] = {
     "tables": "Tables",
     "series": "Time series",
     "devices": "Devices",
+    "table_devices": "Devices in tables",
     "templates": "Templates",
     "ttls": "TTLs",
     "users": "Users",
@@ -24,6 +25,9 @@ COUNTS: dict[str, str] = {
 
 NAMED = ("databases", "tables", "templates", "users", "roles", "functions", "triggers", "continuous_queries", "pipes")
 """Of what the names are kept as well, sorted; a table is ``database.table``."""
+
+NAMES_LIMIT = 10_000
+"""Names of one kind that are kept with a run; where there are more, only their number is."""
 
 
 class Endpoint(NamedTuple):
@@ -71,9 +75,9 @@ class Summary:
     """An inventory in short: what is kept with a run, and shown and compared on the pages.
 
     ``counts`` has the keys of ``COUNTS`` that are known, ``names`` those of ``NAMED``; ``series_of`` counts series by
-    database; ``rights`` has a digest of the privileges and roles of each user and role, so that a change shows. What a
-    server refused or does not know stands in ``errors`` by statement. ``unsteady`` are the counts that had changed at
-    the end of the copy, as they were then.
+    database of the tree model; ``rights`` has a digest of the privileges and roles of each user and role
+    (``user anna``, ``role reader``), so that a change shows. What a server refused or does not know stands in
+    ``errors`` by statement. ``unsteady`` are the counts that had changed at the end of the copy, as they were then.
     """
 
     version: str = ""

@@ -133,6 +133,11 @@ class IoTDB:
         """Whether both nodes run."""
         return bool(self._nodes) and all(node.poll() is None for node in self._nodes.values())
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the nodes that were started, the ConfigNode first."""
+        return [node.pid for node in self._nodes.values()]
+
     def stop(self, kill: bool = False) -> None:
         """End the DataNode, then the ConfigNode, and wait: by SIGTERM (half a minute) or at once by SIGKILL."""
         for name in ("datanode", "confignode"):
