@@ -18,7 +18,7 @@ from paramiko.ssh_exception import PartialAuthentication
 from storage.connection import Lost, of_loss, of_opening
 from storage.errors import StoreError
 from storage.heap import keep_heap
-from storage.sftp import words
+from storage.sftp import commands, words
 from storage.sftp.wire import Wire
 from storage.sftp.words import Place
 from storage.watchdog import Watchdog
@@ -103,20 +103,53 @@ class Link:
         self.end()
         raise words.of_login(None if late else failure, self.place, field, self.CONNECT) from failure
 
-    def open_sftp(self) -> Wire:
-        """Begin the session of SFTP."""
+    def open_sftp(self, program: str = "", first: bytes = b"") -> Wire:
+        """Begin the session of SFTP: the server's own, or with ``program`` that of a command, which reads ``first``.
+
+        Raises ``NoSession`` where the command does not speak SFTP; the connection is good for another try then.
+        """
+        channel = None
         try:
             with self.watchdog.watch(self.CONNECT):
                 channel = self._running().open_session(timeout=self.CONNECT)
-                channel.invoke_subsystem("sftp")
-            channel.settimeout(self.SILENCE)
+                channel.settimeout(self.SILENCE)
+                if program:
+                    channel.exec_command(program)
+                    channel.sendall(first)
+                else:
+                    channel.invoke_subsystem("sftp")
             return Wire(channel, self.watchdog, self.SILENCE, FAULTS)
         except (*FAULTS, Lost) as error:
             silent = self.watchdog.fired or (isinstance(error, Lost) and error.silent)
+            if program and not silent and self._running().is_active():
+                raise commands.NoSession(commands.last_words(channel, self.CONNECT)) from error
             self.end()
             if silent:
                 raise words.of_login(None, self.place, "password", self.CONNECT) from error
             raise words.no_sftp(self.place) from error
+
+    def execute(self, command: str, seconds: float, first: bytes = b"") -> commands.Ended:
+        """Run a command that is given ``first`` to read and nothing more, and return how it ended.
+
+        Raises TimeoutError after ``seconds``, whatever becomes of the command then, and ``Lost``.
+        """
+        channel = None
+        ended = commands.Ended(None)
+        try:
+            with self.watchdog.watch(self.CONNECT + seconds):
+                channel = self._running().open_session(timeout=self.CONNECT)
+                ended = commands.run(channel, command, seconds, first)
+        except TimeoutError:
+            raise
+        except FAULTS as error:
+            if not self._running().is_active():
+                raise Lost(self.watchdog.fired) from error
+        finally:
+            if channel is not None:
+                channel.close()
+        if ended.status is None and not self._running().is_active():
+            raise Lost
+        return ended
 
     def end(self) -> None:
         """End the connection and wake whoever waits on it; never waits itself, and may be called again."""

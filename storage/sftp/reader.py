@@ -17,15 +17,16 @@ DEPTH = 8
 Guard = Callable[[], AbstractContextManager[None]]
 
 
-class _File(io.RawIOBase):
-    """The first ``size`` bytes of an open file, from its beginning to its end; ``guard`` translates what goes wrong."""
+class RemoteFile(io.RawIOBase):
+    """The first ``size`` bytes of an open file, with ``to_end`` all that follows too; ``guard`` translates errors."""
 
-    def __init__(self, wire: Wire, handle: bytes, size: int, guard: Guard) -> None:
+    def __init__(self, wire: Wire, handle: bytes, size: int, guard: Guard, *, to_end: bool = False) -> None:
         super().__init__()
         self._wire = wire
         self._handle = handle
         self._size = size
         self._guard = guard
+        self._to_end = to_end
         self._asked = 0
         self._window: deque[tuple[int, int, int]] = deque()
         self._ready = memoryview(b"")
@@ -50,16 +51,20 @@ class _File(io.RawIOBase):
         if not self.closed:
             for number, _, _ in self._window:
                 self._wire.forget(number)
-            with suppress(Refusal, Lost):
-                self._wire.ask(Packet.CLOSE, string(self._handle))
+            with suppress(Lost):
+                self._wire.forget(self._wire.send(Packet.CLOSE, string(self._handle)))
         super().close()
+
+    def ask_ahead(self) -> None:
+        """Send the requests for the next bytes; what they bring is taken by reading."""
+        while self._asked < self._size and len(self._window) < DEPTH:
+            self._request(min(self._wire.piece, self._size - self._asked))
 
     def _next(self) -> bytes:
         """Return the next bytes in order, or none at the end."""
-        while self._asked < self._size and len(self._window) < DEPTH:
-            length = min(self._wire.piece, self._size - self._asked)
-            self._window.append((self._ask(self._asked, length), self._asked, length))
-            self._asked += length
+        self.ask_ahead()
+        if not self._window and self._to_end:
+            self._request(self._wire.piece)
         if not self._window:
             return b""
         number, offset, length = self._window.popleft()
@@ -72,8 +77,15 @@ class _File(io.RawIOBase):
             return b""
         if 0 < len(data) < length:
             rest = offset + len(data)
-            self._window.appendleft((self._ask(rest, length - len(data)), rest, length - len(data)))
+            if rest < self._size:
+                self._window.appendleft((self._ask(rest, length - len(data)), rest, length - len(data)))
+            else:
+                self._asked = rest
         return data
+
+    def _request(self, length: int) -> None:
+        self._window.append((self._ask(self._asked, length), self._asked, length))
+        self._asked += length
 
     def _ask(self, offset: int, length: int) -> int:
         return self._wire.send(Packet.READ, string(self._handle), struct.pack(">QI", offset, length))
@@ -81,4 +93,4 @@ class _File(io.RawIOBase):
 
 def open_reader(wire: Wire, handle: bytes, size: int, guard: Guard) -> BinaryIO:
     """Return the open file ``handle`` of ``size`` bytes as a stream; closing it closes the handle."""
-    return cast(BinaryIO, io.BufferedReader(_File(wire, handle, size, guard), 1 << 18))
+    return cast(BinaryIO, io.BufferedReader(RemoteFile(wire, handle, size, guard), 1 << 18))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import stat
-import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -15,17 +14,14 @@ from storage.connection import Lost, of_loss
 from storage.errors import BadPath, PathMissing, StoreError
 from storage.remote import RemoteStore, check_parts
 from storage.rules import RuleBroken, clean_shared_path
-from storage.sftp import words
+from storage.sftp import requests, words
 from storage.sftp.link import Link, connect
 from storage.sftp.reader import open_reader
 from storage.sftp.upload import SFTPUpload
-from storage.sftp.wire import Answer, Attributes, Code, Packet, Refusal, Wire, path_bytes, string
+from storage.sftp.wire import Attributes, Code, Packet, Refusal, Wire, path_bytes
 from storage.sftp.words import Place
 
-_STATVFS, _FSYNC = "statvfs@openssh.com", "fsync@openssh.com"
-_READ_FLAG = struct.pack(">I", 1)
-_NO_ATTRIBUTES = struct.pack(">I", 0)
-_DIRECTORY_MODE = struct.pack(">II", 4, 0o700)
+_DIRECTORY_MODE = 0o700
 # A refused write with less room than this left is a full disk; servers of version 3 have no word for it.
 FULL_BELOW = 8 << 20
 
@@ -64,7 +60,7 @@ class SFTPStore(RemoteStore):
         self.path(directory, partial)
         with self.guard(directory):
             try:
-                self.wire.ask(Packet.MKDIR, path_bytes(folder), _DIRECTORY_MODE)
+                requests.make_directory(self.wire, folder, _DIRECTORY_MODE)
             except Refusal:
                 # It is there already as a rule, and the answer does not tell.
                 if not self._is_directory(directory):
@@ -81,14 +77,14 @@ class SFTPStore(RemoteStore):
     def directories(self) -> list[str]:
         """Return the names of the directories at the root."""
         with self.guard():
-            return sorted(entry.name for entry in self._read_directory(self.place.root) if entry.is_directory)
+            return sorted(entry.name for entry in self._entries(self.place.root) if entry.is_directory)
 
     def list(self, directory: str) -> list[Entry]:
         """Return what is in ``directory``."""
         folder = self.path(directory)
         with self.guard(directory):
             try:
-                return sorted(self._read_directory(folder), key=lambda entry: entry.name)
+                return sorted(self._entries(folder), key=lambda entry: entry.name)
             except Refusal as refusal:
                 if refusal.code in (Code.NO_SUCH_FILE, Code.NO_SUCH_PATH):
                     return []
@@ -101,11 +97,10 @@ class SFTPStore(RemoteStore):
 
     def open(self, directory: str, name: str) -> BinaryIO:
         """Open a file for reading."""
-        path = path_bytes(self.path(directory, name))
         with self.guard(directory, name):
             size = self.attributes(directory, name).size
-            opened = self.wire.ask(Packet.OPEN, path, _READ_FLAG, _NO_ATTRIBUTES, expect=Packet.HANDLE)
-            return open_reader(self.wire, opened.string(), size, partial(self.guard, directory, name))
+            handle = requests.open_file(self.wire, self.path(directory, name))
+            return open_reader(self.wire, handle, size, partial(self.guard, directory, name))
 
     def delete(self, directory: str, name: str) -> None:
         """Remove a file and, when it was the last one, its directory."""
@@ -131,7 +126,7 @@ class SFTPStore(RemoteStore):
 
     def attributes(self, *parts: str) -> Attributes:
         """Return what the server tells of a name itself, not of what a link points to; raises ``Refusal``."""
-        return self.wire.ask(Packet.LSTAT, path_bytes(self.path(*parts)), expect=Packet.ATTRS).attributes()
+        return requests.attributes(self.wire, self.path(*parts))
 
     def is_there(self, *parts: str) -> bool:
         """Tell whether a name is taken."""
@@ -143,16 +138,9 @@ class SFTPStore(RemoteStore):
         return True
 
     def sync_directory(self, *parts: str) -> None:
-        """Bring the names in a directory to the disk where the server can: OpenSSH lets a directory be opened."""
-        if _FSYNC not in self.wire.extensions:
-            return
-        with self.guard(*parts), suppress(Refusal):
-            path = path_bytes(self.path(*parts))
-            opened = self.wire.ask(Packet.OPEN, path, _READ_FLAG, _NO_ATTRIBUTES, expect=Packet.HANDLE)
-            handle = string(opened.string())
-            with suppress(Refusal):
-                self.wire.extended(_FSYNC, handle, expect=Packet.STATUS)
-            self.wire.ask(Packet.CLOSE, handle)
+        """Bring the names in a directory to the disk where the server can."""
+        with self.guard(*parts):
+            requests.sync_directory(self.wire, self.path(*parts))
 
     @contextmanager
     def guard(self, *parts: str, taken: bool = False, written: int | None = None) -> Iterator[None]:
@@ -186,35 +174,10 @@ class SFTPStore(RemoteStore):
         return words.of_refusal(refusal, place, None if parts else "shared_path")
 
     def _space(self) -> Space | None:
-        try:
-            answer = self.wire.extended(_STATVFS, path_bytes(self.place.root))
-        except Refusal as refusal:
-            if refusal.code == Code.UNSUPPORTED:
-                return None
-            raise
-        _, unit, blocks, _, available, files, _, free_files = (answer.long() for _ in range(8))
-        # A file system without a free inode takes no file; those that count none report zero of zero.
-        if files and not free_files:
-            available = 0
-        return Space(free=available * unit, total=blocks * unit)
+        return requests.space(self.wire, self.place.root)
 
-    def _read_directory(self, path: str) -> Iterable[Entry]:
-        handle = self.wire.ask(Packet.OPENDIR, path_bytes(path), expect=Packet.HANDLE).string()
-        try:
-            yield from self._read_entries(handle)
-        finally:
-            with suppress(Refusal, Lost):
-                self.wire.ask(Packet.CLOSE, string(handle))
-
-    def _read_entries(self, handle: bytes) -> Iterator[Entry]:
-        while True:
-            try:
-                answer = self.wire.ask(Packet.READDIR, string(handle), expect=Packet.NAME)
-            except Refusal as refusal:
-                if refusal.code == Code.EOF:
-                    return
-                raise
-            yield from _entries(answer)
+    def _entries(self, path: str) -> Iterator[Entry]:
+        return (_entry(*one) for one in requests.listing(self.wire, path) if one[0] not in (".", ".."))
 
     def _is_directory(self, *parts: str) -> bool:
         try:
@@ -224,24 +187,13 @@ class SFTPStore(RemoteStore):
 
     def _check_root(self) -> None:
         """Hold the root against the rules again, now as the server resolves it."""
-        root = path_bytes(self.place.root)
+        root = self.place.root
         with self.guard():
-            mode = self.wire.ask(Packet.STAT, root, expect=Packet.ATTRS).attributes().mode
-            resolved = self.wire.ask(Packet.REALPATH, root, expect=Packet.NAME)
-            resolved.number()
-            if not resolved.string().strip(b"/"):
+            mode = requests.attributes(self.wire, root, follow=True).mode
+            if not requests.real_path(self.wire, root).strip("/"):
                 raise words.is_root(self.place)
         if mode and not stat.S_ISDIR(mode):
             raise words.no_directory(self.place)
-
-
-def _entries(answer: Answer) -> Iterator[Entry]:
-    for _ in range(answer.number()):
-        name = answer.string().decode("utf-8", "surrogateescape")
-        answer.string()
-        attributes = answer.attributes()
-        if name not in (".", ".."):
-            yield _entry(name, attributes)
 
 
 def _entry(name: str, attributes: Attributes) -> Entry:

@@ -7,16 +7,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from storage.remote import RemoteUpload
-from storage.sftp import words
-from storage.sftp.wire import Code, Packet, Refusal, path_bytes, string
+from storage.sftp import requests, words
+from storage.sftp.wire import Code, Packet, Refusal, string
 
 if TYPE_CHECKING:
     from storage.sftp.store import SFTPStore
 
-# Flags of OPEN: WRITE, CREAT, EXCL. The last one refuses a name that is taken, a symbolic link too.
-_CREATE = 0x02 | 0x08 | 0x20
-_FILE_MODE = struct.pack(">II", 4, 0o600)
-_FSYNC = "fsync@openssh.com"
+_FILE_MODE = requests.mode_attributes(0o600)
 
 
 class SFTPUpload(RemoteUpload):
@@ -30,9 +27,8 @@ class SFTPUpload(RemoteUpload):
         self._pending: deque[int] = deque()
         self._handle: bytes | None = None
         with store.guard(directory, partial, taken=True):
-            path = path_bytes(store.path(directory, partial))
-            opened = store.wire.ask(Packet.OPEN, path, struct.pack(">I", _CREATE), _FILE_MODE, expect=Packet.HANDLE)
-            self._handle = opened.string()
+            path = store.path(directory, partial)
+            self._handle = requests.open_file(store.wire, path, requests.CREATE, _FILE_MODE)
 
     def truncate(self, size: int) -> None:
         """Drop everything after ``size`` bytes."""
@@ -59,7 +55,7 @@ class SFTPUpload(RemoteUpload):
             raise words.exists(store.place.below(self._directory, self._final))
         with store.guard(self._directory, self._final, taken=True):
             old, new = store.path(self._directory, self._partial), store.path(self._directory, self._final)
-            store.wire.ask(Packet.RENAME, path_bytes(old), path_bytes(new))
+            requests.rename(store.wire, old, new)
         self._done = True
         store.sync_directory(self._directory)
         return store.full_path(self._directory, self._final)
@@ -90,8 +86,8 @@ class SFTPUpload(RemoteUpload):
     def _sync(self) -> None:
         """Bring the file to the disk where the server can be asked to; a disk that fails then is an error."""
         wire = self._store.wire
-        if _FSYNC in wire.extensions:
-            wire.extended(_FSYNC, string(self._open_handle()), expect=Packet.STATUS)
+        if requests.FSYNC in wire.extensions:
+            wire.extended(requests.FSYNC, string(self._open_handle()), expect=Packet.STATUS)
 
     def _open_handle(self) -> bytes:
         if self._handle is None:

@@ -28,6 +28,8 @@ class Packet(IntEnum):
     READ = 5
     WRITE = 6
     LSTAT = 7
+    FSTAT = 8
+    SETSTAT = 9
     FSETSTAT = 10
     OPENDIR = 11
     READDIR = 12
@@ -37,6 +39,8 @@ class Packet(IntEnum):
     REALPATH = 16
     STAT = 17
     RENAME = 18
+    READLINK = 19
+    SYMLINK = 20
     STATUS = 101
     HANDLE = 102
     DATA = 103
@@ -82,11 +86,13 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a server tells of a file; ``size`` in bytes, ``modified`` in seconds since 1970."""
+    """What a server tells of a file; ``size`` in bytes, ``modified`` in seconds since 1970, the owner as numbers."""
 
     size: int = 0
     mode: int = 0
     modified: int = 0
+    uid: int = 0
+    gid: int = 0
 
 
 class Answer:
@@ -118,8 +124,7 @@ class Answer:
         """Read the attributes of a file; what the server leaves out is 0."""
         flags = self.number()
         size = self.long() if flags & 1 else 0
-        if flags & 2:
-            self._take(8)
+        uid, gid = (self.number(), self.number()) if flags & 2 else (0, 0)
         mode = self.number() if flags & 4 else 0
         modified = 0
         if flags & 8:
@@ -128,7 +133,7 @@ class Answer:
         if flags & 0x80000000:
             for _ in range(2 * self.number()):
                 self.string()
-        return Attributes(size, mode, modified)
+        return Attributes(size, mode, modified, uid, gid)
 
     def _take(self, count: int) -> bytes:
         end = self._at + count

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol, Self
 
+from tasks.hosts import proc
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -44,7 +46,11 @@ class FileStat(NamedTuple):
 
 
 class HostFile(Protocol):
-    """An open file that is read from its beginning."""
+    """An open file that is read from its beginning; ``fd`` is its descriptor where it is a file of this machine."""
+
+    @property
+    def fd(self) -> int | None:
+        """The descriptor by which it is read without a detour, or None."""
 
     def stat(self) -> FileStat:
         """Return what is known of the open file itself."""
@@ -108,13 +114,20 @@ class Host(ABC):
     def now(self) -> float:
         """Return the machine's clock, in seconds since 1970."""
 
-    @abstractmethod
+    def contents(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield path and content of small files, also of those whose size is only told by reading them (``/proc``).
+
+        A file that is not there or may not be read is passed over.
+        """
+        return proc.whole(self, paths)
+
     def listening_ports(self) -> frozenset[int]:
         """Return the TCP ports on which something listens there."""
+        return proc.listening_ports(self)
 
-    @abstractmethod
     def processes(self) -> Iterator[Process]:
         """Yield the processes there, as far as the account may see them."""
+        return (Process(*one) for one in proc.commands(self))
 
     # --- Changing, for a restoration ----------------------------------------------------------------------------------
     @abstractmethod

@@ -153,10 +153,10 @@ def room() -> Iterator[Path]:
 
 
 @contextmanager
-def account() -> Iterator[str]:
-    """Make a user of this machine that cannot log in to a shell, and remove it at the end."""
+def account(shell: str = "/usr/sbin/nologin") -> Iterator[str]:
+    """Make a user of this machine, by default one that cannot log in to a shell, and remove it at the end."""
     name = f"bkc{secrets.token_hex(4)}"
-    command = [program("useradd"), "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+    command = [program("useradd"), "--no-create-home", "--home-dir", "/nonexistent", "--shell", shell]
     _retried([*command, name])
     try:
         yield name
