@@ -169,6 +169,11 @@ RUN_TIME_LIMIT = env_int("RUN_TIME_LIMIT_SECONDS", 7200, least=60)
 LEASE_SECONDS = env_int("LEASE_SECONDS", 60, least=3)
 # A start that is later than this is postponed to the next period (admin_guide_000399).
 MISFIRE_SECONDS = 120
+# Where rehearsals find IoTDB besides the homes of local nodes: directories with lib/*.jar, or with such directories.
+IOTDB_INSTALLATIONS = [part for part in env_str("IOTDB_INSTALLATIONS").split(":") if part]
+# The heap of a rehearsed DataNode; a ConfigNode gets a third. The time is that of one service, its inventory included.
+REHEARSAL_HEAP_MB = env_int("REHEARSAL_HEAP_MB", 768, least=256)
+REHEARSAL_SECONDS = env_int("REHEARSAL_SECONDS", 600, least=30)
 # No tick for this long, or a run that nobody took for STALL_SECONDS: the supervisor restarts the cluster.
 TICK_SILENCE_SECONDS = env_int("TICK_SILENCE_SECONDS", 150, least=1)
 STALL_SECONDS = env_int("STALL_SECONDS", 15, least=1)

@@ -38,22 +38,35 @@ class Places(NamedTuple):
     names: frozenset[str]
 
 
-def rewrite(home: str) -> dict[str, str]:
-    """Change the property files of a scratch home so that it keeps to itself, and return what they say now.
+class Configured(NamedTuple):
+    """A scratch configuration: its properties now, and the absolute directories that were recorded in their stead."""
+
+    settings: dict[str, str]
+    elsewhere: tuple[str, ...]
+
+
+def rewrite(home: str) -> Configured:
+    """Change the property files of a scratch home so that it keeps to itself.
 
     Addresses, ports, protocols and replication factors stay as they were recorded: IoTDB insists on them. A home
     without property files gets one. Raises OSError.
     """
     conf = os.path.join(home, "conf")
+    if os.path.islink(conf):
+        # Never write where a link of the archive leads: that may be the configuration of a live IoTDB.
+        os.unlink(conf)
     os.makedirs(conf, mode=0o700, exist_ok=True)
     files = [name for name in (*OLDER_FILES, SYSTEM_FILE) if os.path.lexists(os.path.join(conf, name))]
     settings: dict[str, str] = {}
+    elsewhere: list[str] = []
     for name in files or [SYSTEM_FILE]:
         path = os.path.join(conf, name)
-        settings |= _recorded(path)
+        recorded = _recorded(path)
+        elsewhere += _absolute(recorded)
+        settings |= recorded
         settings |= own(home, settings)
         _write(path, settings)
-    return settings
+    return Configured(settings, tuple(dict.fromkeys(elsewhere)))
 
 
 def own(home: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -67,7 +80,8 @@ def own(home: str, settings: Mapping[str, str]) -> dict[str, str]:
 
 def places(settings: Iterable[Mapping[str, str]]) -> Places:
     """Return the addresses and host names in properties; loopback and wildcard addresses are there anyway."""
-    addresses, names = set(), set()
+    addresses: set[str] = set()
+    names: set[str] = set()
     for pairs in settings:
         for name, value in pairs.items():
             for host in _hosts(value) if _TELLING.fullmatch(name) else ():
@@ -80,6 +94,13 @@ def rpc_endpoint(settings: Mapping[str, str]) -> tuple[str, int]:
     host = settings.get("dn_rpc_address", "").strip() or "127.0.0.1"
     port = settings.get("dn_rpc_port", "").strip()
     return ("127.0.0.1" if host in _WILDCARDS else host, int(port) if port.isdecimal() else 6667)
+
+
+def _absolute(settings: Mapping[str, str]) -> list[str]:
+    """Return the absolute directories in properties, lists of them and tiers of lists taken apart."""
+    values = (value for name, value in settings.items() if _DIRECTORY.fullmatch(name))
+    parts = (part.strip() for value in values for part in re.split("[,;]", value))
+    return [part for part in parts if part.startswith("/")]
 
 
 def _hosts(value: str) -> Iterable[str]:
@@ -125,5 +146,4 @@ def _write(path: str, settings: Mapping[str, str]) -> None:
 
 def _escaped(text: str, *, key: bool = False) -> str:
     text = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    text = re.sub(r"([ =:#!])", r"\\\1", text) if key else re.sub(r"^ ", r"\\ ", text)
-    return text
+    return re.sub(r"([ =:#!])", r"\\\1", text) if key else re.sub(r"^ ", r"\\ ", text)

@@ -3,7 +3,8 @@
 It reads the plan from the first line of its standard input, closes itself into the scratch directory, starts the
 servers, asks them, and answers in lines of JSON: ``phase``, ``failed`` or ``answer``. It is the init of its PID
 namespace: when it ends, the kernel ends everything in there. It ends when its standard input does, at the limit of
-the plan, and when the worker that waits for it is gone.
+the plan, and when the worker that waits for it is gone. With the path of a directory as its argument it only tries
+whether it can be closed into that (``attempt``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,7 @@ class Rehearsal:
                 self.look(last)
                 account = Account(login.user, login.password)
                 seconds = min(_ASK_SECONDS, max(1.0, self.ends - time.monotonic()))
-                health = ask_health(account, self.endpoints, seconds=seconds, check=lambda: self.look(last))
+                health = ask_health(account, self.endpoints, seconds=seconds, check=partial(self.look, last))
                 if health.well:
                     return health, login
                 last = health.words.rstrip(".")
@@ -111,7 +113,7 @@ class Rehearsal:
         try:
             left = max(1.0, self.ends - time.monotonic())
             account = Account(login.user, login.password)
-            check = lambda: self.look("the inventory was being taken")  # noqa: E731
+            check = partial(self.look, "the inventory was being taken")
             return take_inventory(account, self.endpoints, path, seconds=left, series_limit=0, check=check), ""
         except NotAsked as failure:
             return None, failure.message
@@ -130,6 +132,15 @@ def _end_with_input() -> None:
         while os.read(0, 4096):
             continue
     os._exit(3)
+
+
+def attempt(scratch: str) -> None:
+    """Try whether a process can be closed into ``scratch``; what stands in the way is printed, with status 1."""
+    try:
+        isolate(scratch, ["198.51.100.1"], ["name.invalid"], [], [])
+    except NotIsolated as reason:
+        print(reason)
+        sys.exit(1)
 
 
 def main() -> None:
@@ -166,4 +177,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    attempt(sys.argv[1]) if len(sys.argv) > 1 else main()

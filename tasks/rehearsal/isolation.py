@@ -23,7 +23,9 @@ class NotIsolated(Exception):
     """The kernel did not do something that isolation needs; the text says what."""
 
 
-def isolate(scratch: str, addresses: Iterable[str], names: Iterable[str], hidden: Iterable[str], keep: list[str]) -> None:
+def isolate(
+    scratch: str, addresses: Iterable[str], names: Iterable[str], hidden: Iterable[str], keep: list[str]
+) -> None:
     """Close this process into its scratch directory; to be called once, in namespaces of its own.
 
     ``addresses`` and ``names`` are reachable on the loopback afterwards. ``hidden`` directories are empty then, but for

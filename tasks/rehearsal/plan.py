@@ -57,9 +57,10 @@ class Plan:
     def of(cls, line: bytes) -> Plan:
         """Return the plan of a line."""
         values: dict[str, Any] = json.loads(line)
-        values["nodes"] = tuple(ScratchNode(**node) for node in values["nodes"])
-        values["logins"] = tuple(Login(**login) for login in values["logins"])
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        values["nodes"] = [ScratchNode(**node) for node in values["nodes"]]
+        values["logins"] = [Login(**login) for login in values["logins"]]
+        plain: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in values.items()}
+        return cls(**plain)
 
 
 @dataclass(frozen=True)

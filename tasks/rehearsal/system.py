@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import struct
+import time
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -27,6 +28,7 @@ _KEPT = {
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCGIFINDEX = 0x8916, 0x891C, 0x8913, 0x8914, 0x8933
 _IFF_UP = 1
+_DOUBLES_SECONDS = 5.0
 _CAPABILITIES_V3 = 0x20080522
 
 
@@ -89,3 +91,17 @@ def add_address(address: str, number: int) -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as link:
         index = struct.unpack_from("16xi", fcntl.ioctl(link, _SIOCGIFINDEX, struct.pack("16s16x", b"lo")))[0]
         fcntl.ioctl(link, _SIOCSIFADDR, struct.pack("16sIi", packed, 128, index))
+    _wait_for(address)
+
+
+def _wait_for(address: str) -> None:
+    """Wait until an IPv6 address can be listened on: the kernel first looks, in the background, for doubles."""
+    end = time.monotonic() + _DOUBLES_SECONDS
+    while True:
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
+                return trial.bind((address, 0))
+        except OSError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
