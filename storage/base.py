@@ -173,6 +173,10 @@ class PathType(ABC):
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the destination; raise an error of ``storage.errors`` that names the field to change."""
 
+    def connect_to_read(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
+        """Open the destination as ``connect`` does, and make nothing there that is missing."""
+        return self.connect(parameters, secrets)
+
     def reads_back(self, parameters: Mapping[str, Any]) -> bool:
         """Tell whether archives are read back and compared; stored values from before the choice have the default."""
         return bool(parameters.get("read_back", self.read_back_default))

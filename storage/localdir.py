@@ -22,6 +22,7 @@ from storage.errors import (
     PermissionDenied,
     StoreError,
     StoreFault,
+    Unreachable,
 )
 from storage.ownership import require_ours, sync_directory
 from storage.remote import check_parts
@@ -265,6 +266,13 @@ class LocalDir(PathType):
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the directory, made where it is missing."""
         return LocalDirStore(Path(parameters.get(_LOOKED_UP) or self._root()))
+
+    def connect_to_read(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
+        """Open the directory; one that is not there may lie on a disk that is not mounted, and is not made."""
+        root = Path(parameters.get(_LOOKED_UP) or self._root())
+        if not root.is_dir():
+            raise Unreachable(f"{root} is not there.", cure="Mount the disk that it lies on, then try again.")
+        return self.connect(parameters, secrets)
 
     def prepare(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Look up the data storage path, which may stand in the database."""

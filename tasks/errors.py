@@ -36,6 +36,12 @@ class KeepsChanging(SourceError):
     retryable = True
 
 
+class NothingRecorded(ConsoleError):
+    """What is needed to come to a set is not on record, or no longer."""
+
+    code = "nothing-recorded"
+
+
 class RunEnded(ConsoleError):
     """A run has to end now although nothing is wrong with source or destination."""
 

@@ -14,16 +14,18 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
+from tasks.engine import proofs
 from tasks.engine.clockback import put_right
 from tasks.engine.due import IS_DUE, queue_due
 from tasks.engine.kinds import after_loss
 from tasks.engine.lease import first_in_line, free_slots, reap
 from tasks.engine.sweep import sweep_spool
 from tasks.models import BackupTask, Pulse, Run
+from tasks.models.run import PROOFS
 from tasks.states import RunState
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,9 @@ _HERE = f"{settings.HOST_NAME}/"
 
 
 def tick(now: datetime) -> None:
-    """Give up lost runs, queue what is due, offer what waits, clear up after the lost; beats ``Pulse`` *tick*.
+    """Give up lost runs, queue backups and proofs that are due, offer what waits, clear up after the lost.
+
+    Beats ``Pulse`` *tick*.
 
     Before that, what a clock that was set back has left in the future is put right.
 
@@ -51,7 +55,9 @@ def tick(now: datetime) -> None:
     done = [
         _step("lost", give_up_lost),
         _step("due", lambda: queue_due(now)),
+        _step("proofs", lambda: proofs.queue_due(now)),
         _step("offered", lambda: offer(now)),
+        _step("overdue", lambda: proofs.watch(now)),
     ]
     Pulse.beat("tick", now, ", ".join(done))
     for run_id in lost:
@@ -69,7 +75,7 @@ def _step(name: str, work: Callable[[], object]) -> str:
 
 
 def offer(now: datetime) -> int:
-    """Hand the runs that may start to the workers, oldest first, up to the free slots; return how many.
+    """Hand the runs that may start to the workers, oldest first, proofs last, up to the free slots; return how many.
 
     An offer that nobody took within twice ``STALL_SECONDS`` no longer holds a slot and is made again.
     """
@@ -79,7 +85,8 @@ def offer(now: datetime) -> int:
     if room <= 0:
         return 0
     unoffered = Q(offered_at__isnull=True) | Q(offered_at__lte=stale)
-    candidates = first_in_line().filter(unoffered).order_by("queued_at", "pk").values_list("pk", flat=True)[:room]
+    last = Case(When(kind__in=PROOFS, then=1), default=0)
+    candidates = first_in_line().filter(unoffered).order_by(last, "queued_at", "pk").values_list("pk", flat=True)[:room]
     return sum(_offer_one(pk, now, unoffered) for pk in list(candidates))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.engine.checking import CheckSet
 from tasks.engine.execution import Execution
 from tasks.engine.lease import Lease
 from tasks.engine.pipeline import Backup
@@ -11,6 +12,7 @@ from tasks.states import Kind
 
 EXECUTIONS: dict[str, type[Execution]] = {
     Kind.BACKUP: Backup,
+    Kind.CHECK: CheckSet,
 }
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from tasks.engine.raising import tell
 from tasks.models import BackupFile, BackupTask, LogLine, Restoration, Run
 from tasks.models.run import RESTORES
 from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
@@ -25,6 +26,9 @@ _CODES = {
     RunState.POSTPONED: "p",
 }
 OUTCOME_STATES = {code: state for state, code in _CODES.items()}
+# Runs whose set is at its destination, and those of them whose set counts.
+STORED = Q(kind=Kind.BACKUP, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True)
+KEPT = STORED & Q(damaged_at__isnull=True)
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,9 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
     )
     if not changed:
         return False
-    run = Run.objects.get(pk=run_id)
+    run = Run.objects.select_related("task__cluster", "restoration", "cluster").get(pk=run_id)
     copy_to_task(run)
+    tell(run, now)
     if outcome.state in GOOD and run.kind == Kind.BACKUP:
         count_sets(run.task_id)
     return True
@@ -186,11 +191,9 @@ def kept_sets(task_id: int | None) -> QuerySet[Run]:
 
     The number of a run tells which one is newer; its time does not, where the clock was set back.
     """
-    return stored_sets(task_id).filter(damaged_at__isnull=True)
+    return Run.objects.filter(KEPT, task_id=task_id).order_by("-id")
 
 
 def stored_sets(task_id: int | None) -> QuerySet[Run]:
     """Return the runs of a task whose set is at its destination, those included that a check found damaged."""
-    return Run.objects.filter(
-        task_id=task_id, kind=Kind.BACKUP, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True
-    ).order_by("-id")
+    return Run.objects.filter(STORED, task_id=task_id).order_by("-id")

@@ -115,6 +115,11 @@ class Run(models.Model):
             models.Index(fields=("task", "-id")),
             models.Index(fields=("state", "queued_at")),
             models.Index(fields=("cluster", "queued_at"), condition=Q(state=RunState.WAITING), name="run_line"),
+            models.Index(
+                fields=("verified_at",),
+                condition=Q(verified_at__isnull=False, set_removed_at__isnull=True),
+                name="run_set",
+            ),
         ]
 
     def __str__(self) -> str:

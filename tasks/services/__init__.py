@@ -4,6 +4,7 @@ Views, admin and commands call these and nothing deeper. Each verb checks the pe
 transaction, writes the audit, and raises ``Refused`` with the reason where the present state does not allow it.
 """
 
+from tasks.services.alarms import clear_alarm
 from tasks.services.inventory import (
     check_node,
     delete_cluster,
@@ -13,6 +14,7 @@ from tasks.services.inventory import (
     save_node,
     save_service,
 )
+from tasks.services.proofs import check_set
 from tasks.services.restorations import (
     RestorationDraft,
     confirm_restoration,
@@ -33,6 +35,8 @@ __all__ = [
     "TaskDraft",
     "back_up_now",
     "check_node",
+    "check_set",
+    "clear_alarm",
     "configure_task",
     "confirm_restoration",
     "create_restoration",

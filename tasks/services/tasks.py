@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from storage.registry import get_path_type
-from tasks import audit, permissions
+from tasks import alarms, audit, permissions
 from tasks.audit import Actor
 from tasks.errors import EditConflict, Refused
 from tasks.models import BackupTask, Cluster, Service
@@ -141,6 +141,8 @@ def delete_task(actor: Actor, task: BackupTask, now: datetime) -> None:
         for run in current.backups.filter(state__in=ACTIVE):
             request_stop(actor, run, now)
         BackupTask.objects.filter(pk=task.pk).update(deleted_at=now, next_run_at=None)
+        damaged = current.backups.filter(damaged_at__isnull=False).values_list("pk", flat=True)
+        alarms.clear_all_of([f"task {task.pk}", *(f"run {pk}" for pk in damaged)], actor.name, now)
         audit.record(actor, "delete task", current, before=_audited(current), note=f"{current.sets_kept} sets are kept")
 
 

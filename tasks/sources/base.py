@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -122,3 +122,11 @@ class Source(ABC):
 
         Raises ``tasks.errors.SourceError``; whatever the archive raises (Stop, a full disk) passes through.
         """
+
+    def lacking(self, facts: Mapping[str, Any], members: Iterable[str]) -> list[str]:
+        """Return one sentence for each thing that an archive should hold and does not.
+
+        ``facts`` are what ``copy`` returned; ``members`` are the names in the archive, those of directories with a
+        slash at the end.
+        """
+        return []

@@ -7,7 +7,7 @@ can be rebuilt. Time series (``data/datanode/data``, ``wal``) and logs are not m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tasks.sources.base import Archive, Finding, Log, NodeSpec, ServiceSpec, Source, Survey, nothing
@@ -15,6 +15,7 @@ from tasks.sources.iotdb_check import check
 from tasks.sources.iotdb_copy import copy_metadata
 from tasks.sources.iotdb_running import is_running
 from tasks.sources.iotdb_survey import NodeFacts, open_layout, read_facts, survey
+from tasks.sources.iotdb_whole import lacking
 
 
 class IoTDBMetadata(Source):
@@ -53,6 +54,10 @@ class IoTDBMetadata(Source):
             "nodes": [_node_fact(known, running[known.node.name]) for known in facts],
             "parts": parts,
         }
+
+    def lacking(self, facts: Mapping[str, Any], members: Iterable[str]) -> list[str]:
+        """Return what IoTDB would need to start from the archive and does not find there."""
+        return lacking(facts, members)
 
 
 def _node_fact(known: NodeFacts, running: bool) -> dict[str, Any]:

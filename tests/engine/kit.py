@@ -34,6 +34,16 @@ def run_now(task: BackupTask) -> Run:
     return Run.objects.get(pk=lease.run_id)
 
 
+def check_now(run: Run) -> Run:
+    """Check the set of ``run`` from click to result and return the check as it stands then."""
+    check = services.check_set(CONSOLE, run, timezone.now())
+    lease = claim(check.pk, timezone.now())
+    assert lease is not None
+    kinds.execute(lease)
+    check.refresh_from_db()
+    return check
+
+
 def log_of(run: Run) -> str:
     """Return the log of a run as one text."""
     return "\n".join(f"{line.level} {line.text}" for line in run.log.all())

@@ -1,0 +1,27 @@
+"""Verbs on sets: having them proven."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from tasks import audit, permissions
+from tasks.audit import Actor
+from tasks.engine import dispatch, proofs
+from tasks.models import Run
+from tasks.services.common import require
+from tasks.states import Kind, Trigger
+
+
+def check_set(actor: Actor, run: Run, now: datetime) -> Run:
+    """Queue a check of the set of a backup ``run`` and hand it to the workers; return the run of the check.
+
+    Raises ``Refused`` where the set was removed, or a proof of it waits or runs, naming who started it and when.
+    """
+    require(actor, permissions.RUN, "check set", run.thing)
+    with transaction.atomic():
+        check = proofs.queue_proof(Kind.CHECK, run, Trigger.PERSON, now, actor)
+        audit.record(actor, "check set", run.thing, note=f"set of run {run.pk}, run {check.pk}")
+    dispatch.offer(now)
+    return check
