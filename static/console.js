@@ -120,7 +120,8 @@
 
   /* Logs that unfold below their run. --------------------------------------------------------------------- */
   function toggleLog(link) {
-    var row = byId(link.dataset.unfold), cell = row.firstElementChild;
+    var row = byId(link.dataset.unfold), cell = row.firstElementChild, menu = link.closest("details.menu");
+    if (menu) closeMenu(menu, true);
     row.hidden = !row.hidden;
     syncUnfolds();
     if (row.hidden || cell.childElementCount) return;
@@ -133,7 +134,7 @@
       link.closest("tr").classList.toggle("is-open", !row.hidden);
       link.setAttribute("aria-expanded", String(!row.hidden));
       link.setAttribute("aria-controls", row.id);
-      if (!link.classList.contains("unfold")) link.textContent = row.hidden ? "Show log" : "Hide log";
+      if (!link.classList.contains("unfold")) link.lastChild.textContent = row.hidden ? "Show log" : "Hide log";
       link.setAttribute("aria-label", link.getAttribute("aria-label").replace(/^(Show|Hide)/, row.hidden ? "Show" : "Hide"));
     });
   }

@@ -1,37 +1,59 @@
-"""View History as its templates read it: the facts of a task, its runs by pages, and a run's log."""
+"""View History as its templates read it: the facts of a task, its runs by pages, and what refreshes by itself."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
 
 from tasks.engine.record import OUTCOME_STATES, sets_beside_newest
 from tasks.engine.retention import foreseen
+from tasks.entries import Entry, with_proofs
 from tasks.listing import PACE_ACTIVE, PACE_CALM
-from tasks.models import BackupTask, LogLine, Run
+from tasks.models import BackupTask, Run
 from tasks.rows import rows_of
-from tasks.states import GOOD
+from tasks.standing import standing
+from tasks.states import ACTIVE, GOOD, Kind
 
 PAGE_SIZE = 25
-# A page shows this many lines of a log at most; the download has them all.
-LOG_LIMIT = 2000
 
 
 @dataclass(frozen=True)
 class RunPage:
     """Runs of a task, newest first; ``older`` is the key of the next page, None on the last one."""
 
-    runs: list[Run]
+    entries: list[Entry]
     older: int | None
-    newest: int
+    shown: Shown
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page of a browser holds: the keys of its newest and oldest run, and the sets it shows being proven."""
+
+    newest: int = 0
+    oldest: int = 0
+    proving: tuple[int, ...] = ()
+
+    @property
+    def query(self) -> str:
+        """The same for an address."""
+        pairs: dict[str, int | str] = {
+            "newest": self.newest,
+            "oldest": self.oldest,
+            "proving": ",".join(map(str, self.proving)),
+        }
+        return urlencode({name: value for name, value in pairs.items() if value})
 
 
 def runs_of(task: BackupTask) -> QuerySet[Run]:
-    """Return the runs of a task, newest first, with their files."""
-    return task.backups.order_by("-pk").prefetch_related("files")
+    """Return the backup runs of a task, newest first, with what their entries need."""
+    return with_proofs(task.backups.order_by("-pk"))
 
 
 def run_page(task: BackupTask, before: int | None) -> RunPage:
@@ -40,54 +62,43 @@ def run_page(task: BackupTask, before: int | None) -> RunPage:
     if before:
         found = found.filter(pk__lt=before)
     runs = list(found[: PAGE_SIZE + 1])
-    shown = runs[:PAGE_SIZE]
-    return RunPage(shown, shown[-1].pk if len(runs) > PAGE_SIZE else None, shown[0].pk if shown else 0)
+    entries = [Entry(run) for run in runs[:PAGE_SIZE]]
+    older = entries[-1].run.pk if len(runs) > PAGE_SIZE else None
+    return RunPage(entries, older, shown_by(entries))
 
 
-def newer_runs(task: BackupTask, newest: int) -> list[Run]:
+def shown_by(entries: Iterable[Entry]) -> Shown:
+    """Return what a page of these entries shows, newest first."""
+    entries = list(entries)
+    if not entries:
+        return Shown()
+    return Shown(entries[0].run.pk, entries[-1].run.pk, tuple(entry.run.pk for entry in entries if entry.under_way))
+
+
+def newer_runs(task: BackupTask, newest: int) -> list[Entry]:
     """Return the runs that were made after the run ``newest``, newest first."""
-    return list(runs_of(task).filter(pk__gt=newest)[:PAGE_SIZE])
+    return [Entry(run) for run in runs_of(task).filter(pk__gt=newest)[:PAGE_SIZE]]
 
 
-@dataclass(frozen=True)
-class Log:
-    """Lines of a run's log; ``hidden`` earlier ones are only in the download."""
-
-    lines: list[LogLine]
-    total: int
-    warnings: int
-    errors: int
-    hidden: int
-
-    @property
-    def counted(self) -> str:
-        """How many lines there are, and how many of them are warnings and errors, in words."""
-        figures = ((self.total, "line"), (self.warnings, "warning"), (self.errors, "error"))
-        shown = [(number, noun) for number, noun in figures if number or noun == "line"]
-        return ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in shown)
-
-
-def log_of(run: Run, after: int = 0) -> Log:
-    """Return the log of a run, or what was written to it after the line ``after``; counts are of the whole log."""
-    found = run.log.aggregate(
-        total=Count("pk"),
-        warnings=Count("pk", filter=Q(level=LogLine.Level.WARN)),
-        errors=Count("pk", filter=Q(level=LogLine.Level.ERROR)),
-    )
-    lines = list(run.log.filter(pk__gt=after).order_by("-pk")[:LOG_LIMIT])[::-1]
-    hidden = 0 if after else found["total"] - len(lines)
-    return Log(lines, found["total"], found["warnings"], found["errors"], hidden)
+def proving(task: BackupTask, shown: Shown) -> list[Entry]:
+    """Return the runs on a page whose sets are being proven, and those that were when it was made."""
+    subjects = Run.objects.filter(task=task, kind__in=(Kind.CHECK, Kind.REHEARSAL), state__in=ACTIVE)
+    now = set(subjects.values_list("subject_id", flat=True)) | set(shown.proving)
+    runs = runs_of(task).filter(pk__in=now, pk__lte=shown.newest, pk__gte=shown.oldest)
+    return [Entry(run) for run in runs]
 
 
 def facts_of(task: BackupTask) -> dict[str, Any]:
     """Return what the head of the page tells of a task whose last run is fetched."""
     states = [OUTCOME_STATES[code] for code in task.outcomes if code in OUTCOME_STATES]
-    kept = list(sets_beside_newest(task.pk).defer("parameters", "reason"))
+    kept = list(sets_beside_newest(task.pk).defer("parameters", "reason", "inventory", "changes", "steps"))
+    rehearsals = task.runs.filter(kind=Kind.REHEARSAL, state__in=GOOD)
     return {
         "task": task,
         "row": rows_of([task])[0],
         "remembered": len(states),
         "usable": sum(state in GOOD for state in states),
+        "standing": standing(task, kept, rehearsals.order_by("-pk").first(), timezone.now()),
         "kept": len(kept),
         "kept_size": sum(run.size or 0 for run in kept),
         "going": foreseen(kept, task.copies).remove if kept and not task.deleted_at else (),
@@ -95,12 +106,13 @@ def facts_of(task: BackupTask) -> dict[str, Any]:
     }
 
 
-def refresh(task: BackupTask, newest: int) -> dict[str, Any]:
+def refresh(task: BackupTask, shown: Shown) -> dict[str, Any]:
     """Return where the page asks for news, and how soon: of the run that is active, else of the whole task."""
     run = task.last_run
-    if run is not None and run.active and run.pk <= newest:
+    if run is not None and run.active and run.pk <= shown.newest:
         # The state on the page is told, so that the whole row is sent only when that changed.
-        url = f"{reverse('run-row', args=[run.pk])}?newest={newest}&state={run.state}"
+        url = f"{reverse('run-row', args=[run.pk])}?{shown.query}&state={run.state}"
         return {"poll_url": url, "watched": run.pk, "pace": PACE_ACTIVE}
-    pace = PACE_ACTIVE if run is not None and run.active else PACE_CALM
-    return {"poll_url": f"{reverse('task-history-head', args=[task.pk])}?newest={newest}", "pace": pace}
+    busy = bool(shown.proving) or (run is not None and run.active)
+    url = f"{reverse('task-history-head', args=[task.pk])}?{shown.query}"
+    return {"poll_url": url, "pace": PACE_ACTIVE if busy else PACE_CALM}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tasks.views import account, inventory, runs, system, taskform, tasks, verify
+from tasks.views import account, compare, inventory, runs, system, taskform, tasks, verify
 
 urlpatterns = [
     path("", tasks.home, name="home"),
@@ -29,7 +29,9 @@ urlpatterns = [
     path("backups/<int:pk>/delete/", tasks.delete, name="task-delete"),
     path("backups/<int:pk>/history/", runs.history, name="task-history"),
     path("backups/<int:pk>/head/", runs.history_head, name="task-history-head"),
+    path("backups/<int:pk>/compare/", compare.compare, name="task-compare"),
     path("runs/<int:pk>/row/", runs.row, name="run-row"),
+    path("runs/<int:pk>/news/", runs.news, name="run-news"),
     path("runs/<int:pk>/log/", runs.log, name="run-log"),
     path("runs/<int:pk>/log.txt", runs.log_download, name="run-log-download"),
     path("runs/<int:pk>/path/", runs.backup_path, name="run-path"),

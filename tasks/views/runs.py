@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.text import get_valid_filename
 from django.views.decorators.http import require_GET
 
+from tasks import differences, permissions
 from tasks import history as records
-from tasks import permissions
+from tasks.entries import Entry, proofs_of, with_proofs
+from tasks.logs import about, log_of
 from tasks.models import BackupTask, Run
 from tasks.rows import place_of
 from tasks.selectors import number_in
@@ -17,20 +21,20 @@ from tasks.states import Kind
 from tasks.views.common import by_htmx, needs
 
 
-def _task(pk: int) -> BackupTask:
+def task_of(pk: int) -> BackupTask:
     """Return a task, also a deleted one: its history stays."""
     return get_object_or_404(BackupTask.all_tasks.select_related("cluster", "last_run"), pk=pk)
 
 
-def _run(pk: int) -> Run:
+def run_of(pk: int) -> Run:
     """Return a run of any kind."""
-    runs = Run.objects.select_related("task__cluster", "task__last_run", "cluster", "restoration")
-    return get_object_or_404(runs.prefetch_related("files"), pk=pk)
+    runs = Run.objects.select_related("task__cluster", "task__last_run", "cluster", "restoration", "subject")
+    return get_object_or_404(with_proofs(runs), pk=pk)
 
 
-def _backup(pk: int) -> tuple[Run, BackupTask]:
+def backup_of(pk: int) -> tuple[Run, BackupTask]:
     """Return a backup run and its task."""
-    run = _run(pk)
+    run = run_of(pk)
     if run.kind != Kind.BACKUP or run.task is None:
         raise Http404
     return run, run.task
@@ -40,16 +44,32 @@ def _number(request: HttpRequest, name: str) -> int:
     return number_in(request.GET.get(name, "")) or 0
 
 
+def _shown(request: HttpRequest) -> records.Shown:
+    """Return what the page that asks for news holds."""
+    proving = [number_in(part) for part in request.GET.get("proving", "").split(",")][: records.PAGE_SIZE]
+    return records.Shown(_number(request, "newest"), _number(request, "oldest"), tuple(filter(None, proving)))
+
+
+def _news(request: HttpRequest, task: BackupTask, fresh: list[Entry]) -> dict[str, Any]:
+    """Return what is new on a page since it asked: its facts, ``fresh`` runs, and sets that are being proven."""
+    shown = _shown(request)
+    moving = records.proving(task, shown)
+    under_way = tuple(entry.run.pk for entry in [*fresh, *moving] if entry.under_way)
+    newest = fresh[0].run.pk if fresh else shown.newest
+    following = records.Shown(newest, shown.oldest, under_way)
+    return records.facts_of(task) | records.refresh(task, following) | {"proving": moving, "new_entries": fresh}
+
+
 @require_GET
 @needs(permissions.VIEW)
 def history(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the facts of a task and its runs, newest first, page by page."""
-    task = _task(pk)
+    task = task_of(pk)
     before = _number(request, "before")
     page = records.run_page(task, before or None)
-    context = records.facts_of(task) | {"page": page, "before": before}
+    context = records.facts_of(task) | {"page": page, "before": before, "choosing": "choose" in request.GET}
     if not before:
-        context |= records.refresh(task, page.newest)
+        context |= records.refresh(task, page.shown)
     return render(request, "tasks/history.html", context)
 
 
@@ -57,39 +77,49 @@ def history(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def history_head(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the facts of a task, and the runs that are newer than ``newest``, for htmx."""
-    task = _task(pk)
-    runs = records.newer_runs(task, _number(request, "newest"))
-    newest = runs[0].pk if runs else _number(request, "newest")
-    context = records.facts_of(task) | records.refresh(task, newest) | {"new_runs": runs}
-    return render(request, "tasks/_history_news.html", context)
+    task = task_of(pk)
+    fresh = records.newer_runs(task, _number(request, "newest"))
+    return render(request, "tasks/_history_news.html", _news(request, task, fresh))
 
 
 @require_GET
 @needs(permissions.VIEW)
 def row(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the cells of a run, the facts of its task, and the lines of its log after ``after``, for htmx."""
-    run, task = _backup(pk)
-    context = records.facts_of(task) | records.refresh(task, _number(request, "newest"))
-    context |= {"changed_run": run, "whole_run" if run.state != request.GET.get("state") else "moving_run": run}
+    run, task = backup_of(pk)
+    changed = run.state != request.GET.get("state")
+    context = _news(request, task, []) | {"changed_run": run, "whole_entry" if changed else "moving_entry": Entry(run)}
     if "after" in request.GET:
-        context["log"] = records.log_of(run, _number(request, "after"))
+        context["log"] = log_of(run, _number(request, "after"))
+        if changed:
+            context |= differences.of_run(run) | {"unfolded": True}
     return render(request, "tasks/_history_news.html", context)
 
 
 @require_GET
 @needs(permissions.VIEW)
 def log(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the log of a run: a part of the page for htmx, a page of its own else."""
-    run = _run(pk)
-    context = {"run": run, "task": run.task, "log": records.log_of(run)}
-    return render(request, "tasks/_log.html" if by_htmx(request) else "tasks/log.html", context)
+    """Show a run: its log, its steps, what changed since the run before, and its proofs; unfolded in a page by htmx."""
+    run = run_of(pk)
+    context = about(run) | {"log": log_of(run)}
+    if run.kind == Kind.BACKUP:
+        context |= differences.of_run(run) | {"proofs": proofs_of(run)}
+    return render(request, "tasks/_detail.html" if by_htmx(request) else "tasks/log.html", context)
+
+
+@require_GET
+@needs(permissions.VIEW)
+def news(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send what the page of a run shows anew while it goes on, and its log after the line ``after``, for htmx."""
+    run = run_of(pk)
+    return render(request, "tasks/_run_news.html", about(run) | {"log": log_of(run, _number(request, "after"))})
 
 
 @require_GET
 @needs(permissions.VIEW)
 def log_download(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the whole log of a run as text, its times with their distance from UTC."""
-    run = _run(pk)
+    run = run_of(pk)
     lines = run.log.order_by("pk").values_list("at", "level", "text").iterator()
     text = "".join(f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S%z} {level:<5} {line}\n" for at, level, line in lines)
     name = get_valid_filename(f"{run.thing.name}-run-{run.pk}.log.txt")
@@ -101,6 +131,6 @@ def log_download(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def backup_path(request: HttpRequest, pk: int) -> HttpResponse:
     """Show where the files of a run lie: a dialog for htmx, a page else."""
-    run, task = _backup(pk)
+    run, task = backup_of(pk)
     context = {"run": run, "task": task, "files": list(run.files.all()), "place": place_of(task)}
     return render(request, "tasks/_path_dialog.html" if by_htmx(request) else "tasks/path.html", context)

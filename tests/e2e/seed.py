@@ -12,8 +12,14 @@ import shutil
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import django
+
+from tests.e2e.inventories import of_night
+
+if TYPE_CHECKING:
+    from tasks.models import BackupTask, Run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "correct-horse-battery-9"
@@ -81,8 +87,9 @@ def _history() -> None:
     nightly = BackupTask.objects.create(name="plant-nightly", **common, **daily)
     for age in range(21, 0, -1):
         state = {15: "failed", 9: "postponed", 4: "stopped", 2: "warnings"}.get(age, "successful")
-        _run(nightly, state, now - timedelta(days=age, hours=2))
+        _run(nightly, state, now - timedelta(days=age, hours=2), night=age - 1)
     _remove_old_sets(nightly.pk, now)
+    _proofs(nightly, now)
     failing = BackupTask.objects.create(name="plant-failing", **common, **daily)
     _run(failing, "failed", now - timedelta(hours=5))
     BackupTask.objects.create(name="plant-unused", mode="manual", **common)
@@ -109,17 +116,18 @@ REASONS = {
 }
 
 
-def _run(task: object, state: str, began: datetime) -> None:
+def _run(task: BackupTask, state: str, began: datetime, night: int | None = None) -> None:
+    """Make a run; with the inventory of that ``night``, and what had changed since the one before."""
     from tasks.engine.record import copy_to_task, count_sets
-    from tasks.models import BackupFile, BackupTask, LogLine, Run
+    from tasks.models import BackupFile, LogLine, Run
 
-    assert isinstance(task, BackupTask)
     good = state in ("successful", "warnings")
     ended = began + timedelta(seconds=14)
     run = Run.objects.create(
         task=task, cluster=task.cluster, trigger="schedule", scheduled_for=began, queued_at=began, state=state,
         started_at=None if state == "postponed" else began, ended_at=ended, size=48_000_000 if good else None,
         verified_at=ended if good else None, reason=REASONS.get(state, ""), worker="mgmt-1/4711",
+        **(_counted(task, night) if good and night is not None else {}),
     )  # fmt: skip
     LogLine.objects.create(run=run, at=began, text=f"Run {run.pk} claimed by worker mgmt-1/4711. Started by: Schedule.")
     if state in REASONS:
@@ -133,6 +141,71 @@ def _run(task: object, state: str, began: datetime) -> None:
         )  # fmt: skip
     copy_to_task(run)
     count_sets(task.pk)
+
+
+def _counted(task: BackupTask, night: int) -> dict[str, Any]:
+    """Return the fields of a run that the pipeline fills where IoTDB was asked."""
+    from tasks.differences import counted
+    from tasks.iotdb.base import Summary
+    from tasks.iotdb.difference import difference
+
+    now, last = of_night(night), counted(task.pk).first()
+    before = last.inventory if last else {}
+    pairs = {name: (Summary.of(before[name]), Summary.of(now[name])) for name in now if name in before}
+    return {
+        "inventory": now,
+        "changes": {name: difference(*pair) for name, pair in pairs.items()},
+        "healthy": night != 6,
+    }
+
+
+def _proofs(task: BackupTask, now: datetime) -> None:
+    """Check one set, rehearse another, and find a third one damaged, as the schedule of proofs would have done."""
+    from tasks.engine.record import kept_sets
+    from tasks.models import BackupTask, Run
+
+    newest, second, third, fourth, *_ = kept_sets(task.pk)
+    day = timedelta(days=1)
+    _proof(second, "rehearsal", "successful", now - 3 * day, "All 9 counts equal.", steps(now - 3 * day))
+    _proof(second, "check", "successful", now - 2 * day, "Every hash is equal.")
+    _proof(third, "check", "successful", now - 4 * day, "Every hash is equal.")
+    damage = "conf/iotdb-system.properties is not as its manifest says."
+    _proof(fourth, "check", "failed", now - 2 * day, f"The archive is damaged: {damage}")
+    Run.objects.filter(pk=second.pk).update(rehearsed_at=now - 3 * day, checked_at=now - 2 * day)
+    Run.objects.filter(pk=third.pk).update(checked_at=now - 4 * day)
+    Run.objects.filter(pk=fourth.pk).update(damaged_at=now - 2 * day, damage=damage)
+    Run.objects.filter(pk=newest.pk).update(parameters={"read_back": False})
+    BackupTask.objects.filter(pk=task.pk).update(
+        last_rehearsed_at=now - 3 * day, last_checked_at=now - 2 * day, rehearse_after_days=7
+    )
+
+
+def _proof(subject: Run, kind: str, state: str, began: datetime, reason: str, steps: object = ()) -> None:
+    from tasks.models import LogLine, Run
+
+    run = Run.objects.create(
+        kind=kind, task=subject.task, subject=subject, cluster=subject.cluster, trigger="schedule", queued_at=began,
+        state=state, started_at=began, ended_at=began + timedelta(seconds=9), reason=reason, steps=list(steps),
+    )  # fmt: skip
+    LogLine.objects.create(run=run, at=began, text=f"Run {run.pk} claimed by worker mgmt-1/4711. Started by: Schedule.")
+    LogLine.objects.create(run=run, at=began, level="ERROR" if state == "failed" else "INFO", text=reason)
+
+
+def steps(began: datetime) -> list[dict[str, Any]]:
+    """Return the steps of a rehearsal that ended well."""
+    done = (
+        ("fetch", "Fetch the set and verify every hash", 2, "282 members, 48.0 MB, all equal."),
+        ("start", "Start IoTDB in a network of its own", 6, "2.0.1-beta, on the recorded addresses and ports."),
+        ("compare", "Compare every count", 1, "All 9 counts equal."),
+        ("remove", "Remove everything again", 0, ""),
+    )
+    found = []
+    for key, title, seconds, text in done:
+        ended = began + timedelta(seconds=seconds)
+        times = {"began": began.isoformat(), "ended": ended.isoformat()}
+        found.append({"key": key, "title": title, "state": "done", "text": text, **times})
+        began = ended
+    return found
 
 
 if __name__ == "__main__":
