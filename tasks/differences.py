@@ -80,17 +80,22 @@ class NameGroup:
 
 @dataclass(frozen=True)
 class ServiceDifference:
-    """What one service counted before and now; without ``compared`` there is only the one side."""
+    """What one service counted before and now; where there is but one side, ``only`` says which."""
 
     service: str
     counts: list[CountLine]
-    compared: bool
+    only: str = ""
     names: list[NameGroup] = field(default_factory=list)
     series: list[CountLine] = field(default_factory=list)
     series_more: int = 0
     versions: tuple[str, str] = ("", "")
     unsteady: list[CountLine] = field(default_factory=list)
     errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def compared(self) -> bool:
+        """Whether there are both sides."""
+        return not self.only
 
     @property
     def other_version(self) -> bool:
@@ -116,18 +121,19 @@ def _service(name: str, before: Any, now: Any, limit: int) -> ServiceDifference:
     changed = {kind: late for kind, late in shown.unsteady.items() if kind in COUNTS}
     unsteady = [CountLine(COUNTS[kind], shown.counts.get(kind), late) for kind, late in changed.items()]
     if old is None or new is None:
-        return ServiceDifference(name, counts, False, unsteady=unsteady, errors=shown.errors)
+        return ServiceDifference(
+            name, counts, "before" if new is None else "now", unsteady=unsteady, errors=shown.errors
+        )
     series = _series(old, new)
     return ServiceDifference(
         name,
         counts,
-        True,
-        _names(difference(old, new), limit),
-        series[:limit],
-        max(0, len(series) - limit),
-        (old.version, new.version),
-        unsteady,
-        shown.errors,
+        names=_names(difference(old, new), limit),
+        series=series[:limit],
+        series_more=max(0, len(series) - limit),
+        versions=(old.version, new.version),
+        unsteady=unsteady,
+        errors=shown.errors,
     )
 
 

@@ -112,7 +112,10 @@ def log(request: HttpRequest, pk: int) -> HttpResponse:
 def news(request: HttpRequest, pk: int) -> HttpResponse:
     """Send what the page of a run shows anew while it goes on, and its log after the line ``after``, for htmx."""
     run = run_of(pk)
-    return render(request, "tasks/_run_news.html", about(run) | {"log": log_of(run, _number(request, "after"))})
+    context = about(run) | {"log": log_of(run, _number(request, "after"))}
+    if run.kind == Kind.BACKUP and not run.active:
+        context |= differences.of_run(run) | {"unfolded": True}
+    return render(request, "tasks/_run_news.html", context)
 
 
 @require_GET

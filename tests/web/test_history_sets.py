@@ -1,0 +1,284 @@
+"""View History: how sets are proven, what changed in IoTDB, and what can be done with a set."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tasks.models import BackupTask, Run
+from tasks.permissions import OPERATOR, RESTORE_ADMINISTRATOR, VIEWER
+from tasks.states import Kind, RunState, Trigger
+from tests.conftest import Login, MakeRun
+from tests.web.inventory_sets import after, counted
+from tests.web.test_history import HTMX, read
+
+pytestmark = pytest.mark.django_db
+
+
+def plain(text: str) -> str:
+    """Return a page's text without markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def cell(text: str, label: str) -> str:
+    """Return the text of the first cell of a column."""
+    found = re.search(rf'data-label="{label}"[^>]*>(.*?)</td>', text)
+    assert found, f"no cell {label}"
+    return plain(found[1]).strip()
+
+
+def prove(run: Run, kind: Kind, state: str = RunState.SUCCESSFUL, **fields: Any) -> Run:
+    """Make a proof of the set of ``run``, as it would stand in the database."""
+    now = timezone.now()
+    values: dict[str, Any] = {"trigger": Trigger.SCHEDULE, "started_at": now - timedelta(seconds=9)}
+    if state == RunState.RUNNING:
+        values |= {"lease_token": "0" * 32, "lease_until": now + timedelta(minutes=1)}
+    elif state != RunState.WAITING:
+        values |= {"ended_at": now}
+    return Run.objects.create(
+        kind=kind, subject=run, task=run.task, cluster=run.cluster, state=state, **(values | fields)
+    )
+
+
+@pytest.fixture
+def operator_client(login: Login) -> Client:
+    """An Operator's browser."""
+    return login(OPERATOR)
+
+
+# --- The column Proof -------------------------------------------------------------------------------------------------
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Verified {}"),
+        ({"parameters": {"read_back": False}}, "Size only"),
+        ({"checked_at": 2}, "Checked 2 d ago"),
+        ({"rehearsed_at": 3}, "Rehearsed 3 d ago"),
+        ({"rehearsed_at": 3, "checked_at": 2}, "Rehearsed 3 d ago Checked 2 d ago"),
+        ({"rehearsed_at": 3, "checked_at": 4}, "Rehearsed 3 d ago"),
+        ({"damaged_at": 2, "damage": "a.tlog differs.", "checked_at": 2}, "Damaged 2 d ago a.tlog differs."),
+    ],
+)
+def test_the_strongest_proof_comes_first(
+    operator_client: Client, task: BackupTask, make_run: MakeRun, fields: dict[str, Any], words: str
+) -> None:
+    now = timezone.now()
+    moments = {name: now - value * DAY if name.endswith("_at") else value for name, value in fields.items()}
+    make_run(task, at=now - 5 * DAY, **moments)
+    assert cell(read(operator_client, "task-history", task.pk), "Proof") == words.format("5 d ago")
+
+
+def test_a_run_without_a_set_has_no_proof(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    make_run(task, RunState.FAILED)
+    text = read(operator_client, "task-history", task.pk)
+    assert cell(text, "Proof") == "None" and cell(text, "Change") == "None"
+
+
+def test_a_set_of_a_sick_iotdb_says_so(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    run = make_run(task, healthy=False, inventory={"IoTDB": counted()})
+    assert "IoTDB was not well" in cell(read(operator_client, "task-history", task.pk), "Proof")
+    assert "IoTDB was not well when this set was taken" in read(operator_client, "run-log", run.pk, headers=HTMX)
+
+
+# --- The column Change, and the panel -----------------------------------------------------------------------------
+def test_what_changed_since_the_run_before(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    old, new = {"IoTDB": counted(2, 40)}, {"IoTDB": counted(3, 38, names={"users": ["root"]}, counts={"users": 1})}
+    first = make_run(task, inventory=old)
+    second = make_run(task, **after(old, new))
+    text = read(operator_client, "task-history", task.pk)
+    assert cell(text, "Change") == "+1 database, −2 series, −1 user"
+    panel = read(operator_client, "run-log", second.pk, headers=HTMX)
+    words = plain(panel)
+    assert "Difference to the run before" in words
+    assert "Databases 2 3 +1" in words and "Time series 40 38 −2" in words and "Users 2 1 −1" in words
+    assert "Added: root.d2 (database)" in words and "Gone: anna (user)" in words
+    assert f"before={first.pk}&amp;now={second.pk}" in panel
+
+
+def test_the_first_run_shows_its_counts(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    run = make_run(task, inventory={"IoTDB": counted(2, 1_040)})
+    assert cell(read(operator_client, "task-history", task.pk), "Change") == "First counts"
+    words = plain(read(operator_client, "run-log", run.pk, headers=HTMX))
+    assert "Counted in IoTDB" in words and "Time series 1,040" in words and "Before" not in words
+
+
+def test_runs_between_that_could_not_count_are_passed_over(
+    operator_client: Client, task: BackupTask, make_run: MakeRun
+) -> None:
+    old = {"IoTDB": counted(2, 40)}
+    first = make_run(task, inventory=old)
+    make_run(task)
+    make_run(task, RunState.FAILED)
+    last = make_run(task, **after(old, old))
+    text = read(operator_client, "task-history", task.pk)
+    assert cell(text, "Change") == "No change"
+    assert f"Run {first.pk}," in plain(read(operator_client, "run-log", last.pk, headers=HTMX))
+
+
+def test_without_an_account_counts_are_unknown(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    run = make_run(task)
+    assert cell(read(operator_client, "task-history", task.pk), "Change") == "Unknown"
+    assert "Give the service an account" in read(operator_client, "run-log", run.pk, headers=HTMX)
+
+
+def test_each_of_several_services_is_named(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    old = {"IoTDB": counted(2), "IoTDB-1": counted(2)}
+    new = {"IoTDB": counted(2), "IoTDB-1": counted(4), "IoTDB-2": counted(1)}
+    make_run(task, inventory=old)
+    run = make_run(task, **after(old, new))
+    assert cell(read(operator_client, "task-history", task.pk), "Change") == "IoTDB-1: +2 databases"
+    words = plain(read(operator_client, "run-log", run.pk, headers=HTMX))
+    assert "IoTDB : no change" in words and "IoTDB-2 Counted Now Databases 1" in words
+
+
+def test_long_lists_of_names_end(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    old = {"IoTDB": counted(1)}
+    make_run(task, inventory=old)
+    run = make_run(task, **after(old, {"IoTDB": counted(41)}))
+    text = read(operator_client, "run-log", run.pk, headers=HTMX)
+    assert text.count('class="added"') == 10 and "and 30 more (databases)" in text
+
+
+def test_what_iotdb_did_not_answer_is_said(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    inventory = {"IoTDB": counted(errors={"SHOW PIPES": "803: No permissions"}, unsteady={"series": 44})}
+    run = make_run(task, inventory=inventory)
+    words = plain(read(operator_client, "run-log", run.pk, headers=HTMX))
+    assert "Not answered by IoTDB: SHOW PIPES." in words
+    assert "Changed while the copy went on: Time series 40 to 44." in words
+
+
+# --- What can be done -------------------------------------------------------------------------------------------------
+def test_a_viewer_only_looks(login: Login, task: BackupTask, make_run: MakeRun) -> None:
+    make_run(task, inventory={"IoTDB": counted()})
+    text = read(login(VIEWER), "task-history", task.pk)
+    for word in ("Check set", "Rehearse<", "Salvage", ">Restore<"):
+        assert word not in text
+    assert "Compare with another set" in text and "Show log" in text
+
+
+def test_the_set_is_chosen_on_the_page(login: Login, task: BackupTask, make_run: MakeRun) -> None:
+    make_run(task)
+    asked = read(login(RESTORE_ADMINISTRATOR), "task-history", task.pk, "?choose=set")
+    assert "Choose the set to restore" in asked
+    assert "Choose the set to restore" not in read(login(VIEWER), "task-history", task.pk, "?choose=set")
+
+
+# --- Proofs of a run --------------------------------------------------------------------------------------------------
+def test_proofs_stand_beside_the_log(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    run = make_run(task)
+    check = prove(run, Kind.CHECK, reason="Every hash is equal.")
+    text = read(operator_client, "run-log", run.pk, headers=HTMX)
+    words = plain(text)
+    assert "Check set Successful" in words and "by the schedule, 9 s. Log Every hash is equal." in words
+    assert reverse("run-log", args=[check.pk]) in text
+
+
+STEPS = [
+    {"key": "fetch", "title": "Fetch the set", "state": "done", "text": "282 members.",
+     "began": "2026-06-01T01:00:00+00:00", "ended": "2026-06-01T01:01:12+00:00"},
+    {"key": "start", "title": "Start IoTDB", "state": "failed", "text": "It did not answer.", "began": "", "ended": ""},
+    {"key": "compare", "title": "Compare", "state": "skipped", "text": "", "began": "", "ended": ""},
+]  # fmt: skip
+
+
+def test_the_page_of_a_rehearsal_says_of_which_set_and_shows_its_steps(
+    operator_client: Client, task: BackupTask, make_run: MakeRun
+) -> None:
+    run = make_run(task)
+    rehearsal = prove(run, Kind.REHEARSAL, RunState.FAILED, reason="IoTDB did not start.", steps=STEPS)
+    text = read(operator_client, "run-log", rehearsal.pk)
+    assert f"<h1>Rehearsal of the set of run {run.pk}</h1>" in text
+    assert f"<title>Rehearsal of the set of run {run.pk} of {task.name}" in text
+    words = plain(text)
+    assert "Done Fetch the set 1 min 12 s 282 members." in words and "Failed Start IoTDB" in words
+    assert f'<a href="{reverse("task-history", args=[task.pk])}">{task.name}</a>' in text
+    assert "data-poll" not in text and "Difference" not in text
+
+
+def test_the_page_of_a_run_that_goes_on_looks_again_by_itself(
+    operator_client: Client, task: BackupTask, make_run: MakeRun
+) -> None:
+    steps = [STEPS[0], STEPS[1] | {"state": "now", "done": 30, "of": 60, "began": timezone.now().isoformat()}]
+    check = prove(make_run(task), Kind.CHECK, RunState.RUNNING, steps=steps)
+    text = read(operator_client, "run-log", check.pk)
+    assert f'data-poll="{reverse("run-news", args=[check.pk])}" data-every="3" data-watch="{check.pk}"' in text
+    news = read(operator_client, "run-news", check.pk, "?after=0", headers=HTMX)
+    assert 'aria-current="step"' in news and 'value="50"' in news and 'id="run-facts" hx-swap-oob="true"' in news
+
+
+def test_the_run_of_a_backup_gets_its_differences_when_it_ends(
+    operator_client: Client, task: BackupTask, make_run: MakeRun
+) -> None:
+    run = make_run(task, inventory={"IoTDB": counted()})
+    assert f'id="diff-{run.pk}" hx-swap-oob="true"' in read(operator_client, "run-news", run.pk, headers=HTMX)
+
+
+# --- What refreshes ---------------------------------------------------------------------------------------------------
+def test_a_set_that_is_being_proven_is_watched(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    old, new = make_run(task), make_run(task)
+    proof = prove(old, Kind.CHECK, RunState.WAITING)
+    text = read(operator_client, "task-history", task.pk)
+    assert "Check is waiting" in text
+    query = f"newest={new.pk}&oldest={old.pk}&proving={old.pk}".replace("&", "&amp;")
+    assert f'data-poll="/backups/{task.pk}/head/?{query}" data-every="3"' in text
+    Run.objects.filter(pk=proof.pk).update(state=RunState.SUCCESSFUL, ended_at=timezone.now())
+    Run.objects.filter(pk=old.pk).update(checked_at=timezone.now())
+    news = read(operator_client, "task-history-head", task.pk, "?" + query.replace("&amp;", "&"), headers=HTMX)
+    assert f'id="r{old.pk}-proof" data-label="Proof" hx-swap-oob="true"' in news and "Checked" in news
+    assert 'data-every="30"' in news and "proving" not in news
+
+
+def test_a_proof_that_begins_elsewhere_shows(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    run = make_run(task)
+    prove(run, Kind.REHEARSAL, RunState.RUNNING)
+    news = read(operator_client, "task-history-head", task.pk, f"?newest={run.pk}&oldest={run.pk}", headers=HTMX)
+    assert "Rehearsal is running" in news and f"proving={run.pk}" in news and 'data-every="3"' in news
+
+
+def test_sets_on_other_pages_are_not_sent(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    old, new = make_run(task), make_run(task)
+    prove(old, Kind.CHECK, RunState.RUNNING)
+    news = read(operator_client, "task-history-head", task.pk, f"?newest={new.pk}&oldest={new.pk}", headers=HTMX)
+    assert f'id="r{old.pk}-proof"' not in news and "proving" not in news
+
+
+def test_what_an_unfolded_run_counted_comes_with_its_end(
+    operator_client: Client, task: BackupTask, make_run: MakeRun
+) -> None:
+    run = make_run(task, inventory={"IoTDB": counted()})
+    query = f"?newest={run.pk}&oldest={run.pk}&state=running"
+    unfolded = read(operator_client, "run-row", run.pk, query + "&after=1", headers=HTMX)
+    assert f'id="diff-{run.pk}" hx-swap-oob="true"' in unfolded and "Time series" in unfolded
+    assert f'id="diff-{run.pk}"' not in read(operator_client, "run-row", run.pk, query, headers=HTMX)
+
+
+def test_a_new_row_is_put_in_as_a_whole(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    old, new = make_run(task), make_run(task)
+    news = read(operator_client, "task-history-head", task.pk, f"?newest={old.pk}&oldest={old.pk}", headers=HTMX)
+    row = re.search(rf'<tr role="row" id="run-{new.pk}".*?</tr>', news)
+    assert row and "hx-swap-oob" not in row[0]
+
+
+def test_proofs_cost_no_more_queries(
+    operator_client: Client, task: BackupTask, make_run: MakeRun, django_assert_max_num_queries: Any
+) -> None:
+    inventory = {"IoTDB": counted()}
+    prove(make_run(task, inventory=inventory), Kind.CHECK, RunState.RUNNING)
+    with django_assert_max_num_queries(15) as few:
+        read(operator_client, "task-history", task.pk)
+    for number in range(24):
+        run = make_run(task, **after(inventory, {"IoTDB": counted(number)}))
+        prove(run, Kind.CHECK, RunState.WAITING)
+        prove(run, Kind.REHEARSAL)
+    with django_assert_max_num_queries(15) as many:
+        read(operator_client, "task-history", task.pk)
+    assert len(few) == len(many)
