@@ -121,9 +121,8 @@ def _service(name: str, before: Any, now: Any, limit: int) -> ServiceDifference:
     changed = {kind: late for kind, late in shown.unsteady.items() if kind in COUNTS}
     unsteady = [CountLine(COUNTS[kind], shown.counts.get(kind), late) for kind, late in changed.items()]
     if old is None or new is None:
-        return ServiceDifference(
-            name, counts, "before" if new is None else "now", unsteady=unsteady, errors=shown.errors
-        )
+        only = "before" if new is None else "now"
+        return ServiceDifference(name, counts, only, unsteady=unsteady, errors=shown.errors)
     series = _series(old, new)
     return ServiceDifference(
         name,

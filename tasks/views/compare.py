@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET
 
 from tasks import permissions
 from tasks.differences import choices, compared, pick
+from tasks.models import Run
 from tasks.selectors import number_in
 from tasks.views.common import needs
 from tasks.views.runs import task_of
@@ -23,5 +24,6 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
     sick = [run for run in (before, now) if run is not None and run.healthy is False]
     context = {"task": task, "runs": runs, "before": before, "now": now, "sick": sick}
     if before is not None and now is not None:
-        context["differences"] = compared(before.inventory, now.inventory)
+        stored = dict(Run.objects.filter(pk__in=(before.pk, now.pk)).values_list("pk", "inventory"))
+        context["differences"] = compared(stored[before.pk], stored[now.pk])
     return render(request, "tasks/compare.html", context)

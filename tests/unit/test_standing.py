@@ -25,8 +25,8 @@ def told(kept: int = 1, rehearsal: Run | None = None, healthy: bool | None = Non
 
 
 def rehearsed(seconds: int, reason: str) -> Run:
-    return Run(kind=Kind.REHEARSAL, state=RunState.SUCCESSFUL, started_at=NOW, ended_at=NOW + timedelta(seconds=seconds),
-               reason=reason)  # fmt: skip
+    ended = NOW + timedelta(seconds=seconds)
+    return Run(kind=Kind.REHEARSAL, state=RunState.SUCCESSFUL, started_at=NOW, ended_at=ended, reason=reason)
 
 
 def test_the_strongest_proof_is_told() -> None:
@@ -77,7 +77,7 @@ def step(state: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("state", "css", "word"),
     [("done", "done", "Done"), ("now", "now", "Running"), ("failed", "failed", "Failed"),
-     ("skipped", "skipped", "Left out"), ("todo", "todo-step", "To come"), ("of a later version", "todo-step", "To come")],
+     ("skipped", "skipped", "Left out"), ("todo", "todo-step", "To come"), ("of later", "todo-step", "To come")],
 )  # fmt: skip
 def test_each_state_of_a_step_has_its_look(state: str, css: str, word: str) -> None:
     [shown] = shown_steps([step(state)], NOW)
