@@ -23,6 +23,8 @@ from tasks.engine.clockback import put_right
 from tasks.engine.due import IS_DUE, queue_due
 from tasks.engine.kinds import after_loss
 from tasks.engine.lease import first_in_line, free_slots, reap
+from tasks.engine.restore.expiry import remove_expired
+from tasks.engine.restore.settling import queue_rollbacks
 from tasks.engine.sweep import sweep_spool
 from tasks.models import BackupTask, Pulse, Run
 from tasks.models.run import PROOFS
@@ -49,6 +51,7 @@ def tick(now: datetime) -> None:
 
     def give_up_lost() -> int:
         lost.extend(reap(now))
+        queue_rollbacks(now)
         return len(lost)
 
     _step("clock", lambda: put_right(now))
@@ -64,6 +67,7 @@ def tick(now: datetime) -> None:
         log.warning("run %s was given up: its worker was lost", run_id)
         _step("swept", partial(after_loss, run_id))
     _step("spool", sweep_spool)
+    _step("safety copies", lambda: remove_expired(now))
 
 
 def _step(name: str, work: Callable[[], object]) -> str:

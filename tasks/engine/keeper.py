@@ -90,6 +90,12 @@ class Keeper:
         if error is not None:
             raise error
 
+    def check_held(self) -> None:
+        """Raise ``LeaseLost`` where the run is not ours any more, and nothing else: for what has to come to its end."""
+        error = self._verdict(clock())
+        if isinstance(error, LeaseLost):
+            raise error
+
     def _verdict(self, now: float) -> RunEnded | None:
         if not self._result.held or now >= self._held_until:
             return LeaseLost("The run was given up because its worker gave no sign of life.")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from tasks.engine.checking import CheckSet
 from tasks.engine.execution import Execution
 from tasks.engine.lease import Lease
 from tasks.engine.pipeline import Backup
+from tasks.engine.restore import settling
+from tasks.engine.restore.restoring import RestoreSet
+from tasks.engine.restore.rollback import RollBack
 from tasks.engine.sweep import sweep_run
 from tasks.models import Run
 from tasks.states import Kind
@@ -13,6 +18,8 @@ from tasks.states import Kind
 EXECUTIONS: dict[str, type[Execution]] = {
     Kind.BACKUP: Backup,
     Kind.CHECK: CheckSet,
+    Kind.RESTORE: RestoreSet,
+    Kind.ROLLBACK: RollBack,
 }
 
 
@@ -25,3 +32,6 @@ def execute(lease: Lease) -> None:
 def after_loss(run_id: int) -> None:
     """Do for a run whose worker was lost what the worker cannot do any more."""
     sweep_run(run_id)
+    now = timezone.now()
+    settling.end_steps(run_id, now)
+    settling.queue_rollbacks(now)

@@ -6,13 +6,14 @@ the record of the run afterwards (design.md, decision 1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from tasks.engine.outcome import Outcome as Outcome
 from tasks.engine.raising import tell
+from tasks.engine.restore import settling
 from tasks.models import BackupFile, BackupTask, LogLine, Restoration, Run
 from tasks.models.run import RESTORES
 from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
@@ -29,15 +30,6 @@ OUTCOME_STATES = {code: state for state, code in _CODES.items()}
 # Runs whose set is at its destination, and those of them whose set counts.
 STORED = Q(kind=Kind.BACKUP, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True)
 KEPT = STORED & Q(damaged_at__isnull=True)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended; ``reason`` is for the administrator, ``code`` that of the error."""
-
-    state: RunState
-    reason: str = ""
-    code: str = ""
 
 
 def write_line(run_id: int, level: str, text: str) -> None:
@@ -63,12 +55,15 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
 
     ``token`` is the lease of the worker that ends it; None ends a run that waits, or one whose lease is given up by
     the caller. Nothing changes unless the move is allowed by the table of states. A run whose set is published and
-    proven never ends as failed or stopped, whatever came after: the set would be there and count for nothing.
+    proven never ends as failed or stopped, whatever came after: the set would be there and count for nothing. Nor does
+    a restoration that had begun to change its target (``settling``).
     """
     lock_task_of(run_id)
     if outcome.state not in GOOD and Run.objects.filter(pk=run_id, verified_at__isnull=False).exists():
         reason = f"{outcome.reason} The set had been published and proven before."
         outcome = Outcome(RunState.WARNINGS, reason, outcome.code)
+    for run in Run.objects.filter(pk=run_id, kind__in=RESTORES):
+        outcome = settling.honest(run, outcome)
     befores = [before for before, afters in MOVES.items() if outcome.state in afters]
     rows = Run.objects.filter(pk=run_id, state__in=befores)
     if token is not None:

@@ -12,6 +12,8 @@ from tasks.states import ACTIVE, RunState
 
 TOUCHED = "touched_at"
 """The parameter of a run that tells since when its target is no longer as it was; set before IoTDB is stopped."""
+RESTORED = "restored_at"
+"""The parameter of a run that tells since when what was restored serves: from then on nothing takes it back."""
 
 
 def active(cluster_id: int) -> Run | None:
