@@ -11,6 +11,7 @@ from typing import Any
 from storage.base import Store, Upload
 from storage.errors import AlreadyExists
 from tasks.engine.archive import ArchiveResult, ArchiveWriter, verify_archive
+from tasks.engine.asking import Asking
 from tasks.engine.snapshot import Snapshot, scratch_directory, spool_path
 from tasks.engine.spool import SpooledUpload
 from tasks.naming import manifest_name, partial_name
@@ -57,6 +58,7 @@ class Writing:
     check: Callable[[], None]
     log: Log
     stack: ExitStack
+    asking: Asking
     current: ArchiveWriter | None = None
     read_before: int = 0
     written_before: int = 0
@@ -113,7 +115,9 @@ class Writing:
             self.current = writer
             try:
                 facts = self._facts(service, survey)
+                self.asking.add_to(writer, service)
                 facts["source"] = self.snapshot.source.copy(service, survey, writer, self.log)
+                facts |= self.asking.end(service)
                 result = writer.finish(facts)
                 counted = _Counted(beside)
                 writer.write_manifest(counted, facts, name)

@@ -18,6 +18,7 @@ from storage.base import Store
 from storage.errors import ConsoleError, NoSpace, StoreError
 from storage.registry import get_path_type
 from tasks.engine import publishing, record, retention, sweep
+from tasks.engine.asking import Asking
 from tasks.engine.execution import Execution
 from tasks.engine.keeper import Keeper
 from tasks.engine.lease import Lease
@@ -58,13 +59,15 @@ class Backup(Execution):
             snapshot = take(run)
             Run.objects.filter(pk=run.pk).update(parameters=snapshot.as_json())
             run.parameters = snapshot.as_json()
-            surveys = self.survey(snapshot, keeper.check)
+            asking = Asking(self.lease, snapshot, keeper.check, self.info, self.warn)
+            surveys = self.survey(snapshot, keeper.check, asking)
             store = stack.enter_context(snapshot.connect())
             self.look_for_room(snapshot, store, sum(survey.bytes for _, survey in surveys))
             self.sweep(snapshot, store)
             snapshot = self.take_names(snapshot, surveys, store)
-            self.writing = Writing(snapshot, store, keeper.check, self.log, stack)
+            self.writing = Writing(snapshot, store, keeper.check, self.log, stack, asking)
             sealed = self.write_all(surveys, stack)
+            asking.conclude()
             keeper.check()
             self.step = "Publishing"
             publishing.publish(self.lease, snapshot, sealed, store, self.info)
@@ -79,11 +82,11 @@ class Backup(Execution):
             figures.update(self.writing.progress())
         return figures
 
-    def survey(self, snapshot: Snapshot, check: Callable[[], None]) -> list[tuple[ServiceSpec, Survey]]:
+    def survey(self, snapshot: Snapshot, check: Callable[[], None], asking: Asking) -> list[tuple[ServiceSpec, Survey]]:
         """Look at every service before anything is written, so that a missing one costs nothing."""
         surveys = []
         for service in snapshot.services:
-            survey = snapshot.source.survey(service, check)
+            survey = asking.begin(service, snapshot.source.survey(service, check))
             self.info(
                 f"{snapshot.cluster} {service.name}: version {survey.version or 'unknown'}, "
                 f"{survey.files:,} files, {format_size(survey.bytes)}."
@@ -155,6 +158,8 @@ class Backup(Execution):
         assert self.writing is not None
         sealed = []
         for service, survey in surveys:
+            self.step = f"Taking the inventory of {service.name}"
+            self.writing.asking.inventory(service)
             self.step = f"Copying {service.name}"
             one = self.writing.write(service, survey, self._checking)
             stack.callback(one.abort)

@@ -14,9 +14,12 @@ from storage.base import Store
 from storage.registry import get_path_type
 from tasks import sources
 from tasks.errors import NothingToBackUp
-from tasks.models import BackupTask, Node, Run
+from tasks.iotdb.base import Account, Endpoint
+from tasks.models import BackupTask, Node, Run, Service
 from tasks.naming import file_name
 from tasks.sources.base import NodeSpec, ServiceSpec, Source
+from tasks.states import Reach
+from tasks.vault import KeyLost
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,36 @@ def node_spec(node: Node) -> NodeSpec:
     return NodeSpec(node.name, node.home, node.config_node, node.data_node, node.rpc_host, node.rpc_port)
 
 
+def service_spec(service: Service) -> ServiceSpec:
+    """Return a service as a data source sees it; a lost password is no error here (``account_problem``)."""
+    nodes = list(service.nodes.all())
+    account, problem = None, ""
+    if service.session_user:
+        try:
+            account = Account(service.session_user, service.secrets().get("password", ""))
+        except KeyLost as error:
+            problem = str(error)
+    return ServiceSpec(
+        service.cluster.name,
+        service.name,
+        tuple(node_spec(node) for node in nodes),
+        account,
+        problem,
+        tuple(endpoint(node) for node in nodes if node.data_node),
+    )
+
+
+def endpoint(node: Node) -> Endpoint:
+    """Return where the DataNode of ``node`` takes Sessions: at its RPC address, else where its files are reached."""
+    return Endpoint(
+        node.rpc_host or (node.ssh_address if node.reach == Reach.SSH else "") or "127.0.0.1", node.rpc_port
+    )
+
+
 def take(run: Run) -> Snapshot:
     """Read the task of ``run`` as it is now. Raises ``NothingToBackUp`` where no node is left to back up."""
     task = BackupTask.all_tasks.select_related("cluster").get(pk=run.task_id or 0)
-    services = tuple(
-        ServiceSpec(task.cluster.name, service.name, tuple(node_spec(node) for node in service.nodes.all()))
-        for service in task.chosen_services()
-    )
+    services = tuple(map(service_spec, task.chosen_services()))
     if not services:
         raise NothingToBackUp(
             f"None of the services assigned to {task.name} exists any more.", cure="Configure the task."

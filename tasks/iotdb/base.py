@@ -59,7 +59,8 @@ class NodeState:
 class Health:
     """Whether an IoTDB is well: every node Running, and series are counted (SHOW CLUSTER alone lies).
 
-    ``words`` say it in one sentence for the log; ``series`` is None where they could not be counted.
+    ``words`` say it for the log; ``series`` is None where they could not be counted. ``answered`` is False where no
+    IoTDB was met at all, and True where one refused the account.
     """
 
     well: bool
@@ -68,6 +69,7 @@ class Health:
     series: int | None = None
     version: str = ""
     cluster_id: str = ""
+    answered: bool = True
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def ask_health(
         with _child("health", account, endpoints, seconds, check, within) as lines:
             answer = json.loads(next(lines))
     except NotAsked as failure:
-        return Health(False, failure.message)
+        return Health(False, failure.message, answered=False)
     nodes = tuple(NodeState(**node) for node in answer.pop("nodes"))
     return Health(**answer, nodes=nodes)
 

@@ -86,7 +86,8 @@ def _number(changes: Mapping[str, Any], what: str, kind: str) -> int:
     return len(changes.get(what, {}).get(kind, ())) + left_off
 
 
-def _phrase(number: int, kind: str) -> str:
+def phrase(number: int, kind: str) -> str:
+    """Return a number of one kind in words, such as ``1 database`` or ``48,212 series``."""
     return f"{number:,} {_ONE[kind][0 if number == 1 else 1]}"
 
 
@@ -102,12 +103,12 @@ def difference_words(changes: Mapping[str, Any]) -> str:
             before, after = changes["counts"][kind]
             added, gone = max(after - before, 0), max(before - after, 0)
         if added:
-            parts.append(f"+{_phrase(added, kind)}")
+            parts.append(f"+{phrase(added, kind)}")
         if gone:
-            parts.append(f"\N{MINUS SIGN}{_phrase(gone, kind)}")
+            parts.append(f"\N{MINUS SIGN}{phrase(gone, kind)}")
     for _, kind in _HOLDERS:
         if number := _number(changes, "changed", kind):
-            parts.append(f"rights of {_phrase(number, kind)} changed")
+            parts.append(f"rights of {phrase(number, kind)} changed")
     if "version" in changes:
         parts.append(f"version {changes['version'][0]} → {changes['version'][1]}")
     return ", ".join(parts) or "No change"
@@ -126,7 +127,7 @@ def alarming(changes: Mapping[str, Any], before: Summary, after: Summary) -> lis
     for kind in ("series", "devices", "tables", "table_devices"):
         was, now = changes.get("counts", {}).get(kind, (0, 0))
         if _many(was, now):
-            sentences.append(f"{_phrase(was - now, kind)} of {was:,} are gone ({_per_cent(was, now)}).")
+            sentences.append(f"{phrase(was - now, kind)} of {was:,} are gone ({_per_cent(was, now)}).")
     fallen = changes.get("series_of", {})
     sentences += _listed(
         f"{database} has {now:,} series; it had {was:,} ({_per_cent(was, now)} are gone)."
@@ -144,7 +145,7 @@ def _lost_databases(names: Iterable[str], before: Summary) -> Iterable[str]:
         if series:
             yield f"The database {name} is gone; it held {series:,} series."
         elif held:
-            yield f"The database {name} is gone; it held {_phrase(held, 'tables')}."
+            yield f"The database {name} is gone; it held {phrase(held, 'tables')}."
 
 
 def _listed(sentences: Iterable[str]) -> list[str]:

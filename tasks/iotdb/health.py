@@ -32,7 +32,7 @@ def ask(request: dict[str, Any]) -> Health:
             failures.append(f"{endpoint.host}:{endpoint.port}: {failure}")
         finally:
             link.close()
-    return Health(False, f"{'; '.join(failures) or 'No DataNode is known to ask'}.")
+    return Health(False, f"{'; '.join(failures) or 'No DataNode is known to ask'}.", answered=False)
 
 
 def _health(link: Link, user: str, until: float) -> Health:

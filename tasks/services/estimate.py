@@ -7,10 +7,9 @@ from collections.abc import Callable
 from storage.checks import Estimate
 from tasks import sources
 from tasks.engine import record
-from tasks.engine.snapshot import node_spec
+from tasks.engine.snapshot import service_spec
 from tasks.errors import SourceError
 from tasks.models import BackupTask, Service
-from tasks.sources.base import ServiceSpec
 
 
 def room_needed(task: BackupTask, services: list[Service], copies: int) -> Callable[[], Estimate | None]:
@@ -27,7 +26,7 @@ def room_needed(task: BackupTask, services: list[Service], copies: int) -> Calla
         known = Estimate(sizes[0], sets)
         return lambda: known
     source = sources.get(task.data_source)
-    specs = [_spec(service) for service in services if service.nodes.all()]
+    specs = [service_spec(service) for service in services if service.nodes.all()]
 
     def survey() -> Estimate | None:
         try:
@@ -37,7 +36,3 @@ def room_needed(task: BackupTask, services: list[Service], copies: int) -> Calla
         return Estimate(size, sets) if size else None
 
     return survey
-
-
-def _spec(service: Service) -> ServiceSpec:
-    return ServiceSpec(service.cluster.name, service.name, tuple(node_spec(node) for node in service.nodes.all()))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
+from tasks.iotdb.base import Account, Endpoint
+
 Level = Literal["ok", "warning", "failed"]
 
 Log = Callable[[str, str], None]
@@ -36,11 +38,18 @@ class NodeSpec:
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """One service of a cluster with its nodes."""
+    """One service of a cluster with its nodes.
+
+    ``account`` asks the service by a Session at its ``endpoints``; None where none is given, or where its password is
+    lost: ``account_problem`` then says so.
+    """
 
     cluster: str
     name: str
     nodes: tuple[NodeSpec, ...]
+    account: Account | None = None
+    account_problem: str = ""
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True)

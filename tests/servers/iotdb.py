@@ -138,6 +138,12 @@ class IoTDB:
         """The process ids of the nodes that were started, the ConfigNode first."""
         return [node.pid for node in self._nodes.values()]
 
+    def kill(self, node: str) -> None:
+        """End one node, ``datanode`` or ``confignode``, by SIGKILL and wait for it."""
+        process = self._nodes[node]
+        process.kill()
+        process.wait()
+
     def stop(self, kill: bool = False) -> None:
         """End the DataNode, then the ConfigNode, and wait: by SIGTERM (half a minute) or at once by SIGKILL."""
         for name in ("datanode", "confignode"):
