@@ -169,6 +169,10 @@ class PathType(ABC):
     # The form's field that holds the directory at the destination.
     path_field: ClassVar[str] = "shared_path"
 
+    def path_of(self, shown: str) -> str:
+        """Return a path of this destination as ``path_field`` takes it, from the way ``Store.full_path`` shows it."""
+        return shown
+
     @abstractmethod
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the destination; raise an error of ``storage.errors`` that names the field to change."""

@@ -55,13 +55,16 @@ def verify(
     estimate: Callable[[], Estimate | None],
     now: Callable[[], datetime],
     whole: float = WHOLE,
+    reading: bool = False,
 ) -> Iterator[Check]:
     """Yield one line for each step, as it comes, for ``whole`` seconds at the most; a failed step is the last one.
+
+    With ``reading`` nothing is written there, for a destination that is only to be read from.
 
     ``parameters`` and ``secrets`` are the values of the form. ``estimate`` is asked in another thread, so it must not
     use the database. Nothing stays at the destination but its own root directory where LocalDir makes it.
     """
-    chain = _Chain(path_type, path_type.prepare(parameters), secrets, estimate, now)
+    chain = _Chain(path_type, path_type.prepare(parameters), secrets, estimate, now, reading)
     thread = threading.Thread(target=chain.run, name=f"verify {path_type.name}", daemon=True)
     thread.start()
     try:
@@ -113,6 +116,7 @@ class _Chain:
     secrets: Mapping[str, str] = field(repr=False)
     estimate: Callable[[], Estimate | None]
     now: Callable[[], datetime]
+    reading: bool = False
     events: queue.SimpleQueue[_Step | Check | None] = field(default_factory=queue.SimpleQueue)
     left: threading.Event = field(default_factory=threading.Event)
     store: Store | None = None
@@ -138,6 +142,8 @@ class _Chain:
         yield _Step(CONNECTING, CONNECT), self._connect
         yield _Step(IDENTIFYING, IDENTIFY), self._identify
         yield _Step(AUTHENTICATING, AUTHENTICATE), self._log_in
+        if self.reading:
+            return
         yield _Step(PROBING, PROBE), self._probe
         yield _Step(FREE, SPACE), self._space
         yield _Step(CLOCK, SPACE), self._clock

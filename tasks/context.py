@@ -21,6 +21,8 @@ from tasks.zones import same_clock
 THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
 _SECTIONS = {
     "task": "tasks",
+    "restoration": "restorations",
+    "safety": "restorations",
     "run": "tasks",
     "cluster": "clusters",
     "service": "clusters",
@@ -61,6 +63,7 @@ class Shell:
             "view": user.has_perm(permissions.VIEW),
             "run": user.has_perm(permissions.RUN),
             "manage": user.has_perm(permissions.MANAGE),
+            "restore": user.has_perm(permissions.RESTORE),
             "inventory": user.has_perm(permissions.INVENTORY),
             "system": user.has_perm(permissions.SYSTEM),
             "restore": user.has_perm(permissions.RESTORE),
@@ -75,7 +78,7 @@ class Shell:
 
     @cached_property
     def section(self) -> str:
-        """Which entry of the navigation the page belongs to: ``tasks``, ``clusters``, ``system`` or none."""
+        """Which entry of the navigation the page belongs to: ``tasks``, ``restorations``, ``clusters``, ``system`` or none."""
         match = self.request.resolver_match
         name = (match.url_name or "") if match else ""
         return _SECTIONS.get(name.split("-")[0].rstrip("s"), "")

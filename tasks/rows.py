@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
+from django.db.models.functions import Coalesce
+
 from storage.registry import get_path_type
-from tasks.models import BackupTask, Run
+from tasks.models import BackupTask, Restoration, Run
 from tasks.progress import Progress, place_in_line, progress_of
 from tasks.states import ACTIVE, PeriodUnit, RunState
 from tasks.units import format_duration, format_size
@@ -145,7 +147,7 @@ def every(task: BackupTask) -> str:
     return f"every {task.period} {'h' if task.period_unit == PeriodUnit.HOURS else 'days'}"
 
 
-def place_of(task: BackupTask) -> str:
+def place_of(task: BackupTask | Restoration) -> str:
     """Return the destination of a task in a few words; a path type that is gone says nothing."""
     try:
         return get_path_type(task.path_type).summary(task.destination)
@@ -156,18 +158,19 @@ def place_of(task: BackupTask) -> str:
 def rows_of(tasks: Iterable[BackupTask]) -> list[Row]:
     """Return the rows of ``tasks``, whose ``cluster`` and ``last_run`` are fetched; one more query at most."""
     tasks = list(tasks)
-    lines = _lines({task.cluster_id for task in tasks if task.last_state == RunState.WAITING})
+    lines = lines_of({task.cluster_id for task in tasks if task.last_state == RunState.WAITING})
     return [Row(task, lines.get(task.last_run_id or 0)) for task in tasks]
 
 
-def _lines(cluster_ids: set[int]) -> dict[int, Line]:
+def lines_of(cluster_ids: set[int]) -> dict[int, Line]:
     """Return the place of every waiting run of the clusters, by the run's id."""
     if not cluster_ids:
         return {}
     active = Run.objects.filter(state__in=ACTIVE, cluster_id__in=cluster_ids).order_by("queued_at", "pk")
+    active = active.annotate(name=Coalesce("task__name", "restoration__name"))
     ahead: dict[int, str] = {}
     waiting: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    for pk, cluster_id, state, name in active.values_list("pk", "cluster_id", "state", "task__name"):
+    for pk, cluster_id, state, name in active.values_list("pk", "cluster_id", "state", "name"):
         if state == RunState.RUNNING:
             ahead[cluster_id] = name
         else:

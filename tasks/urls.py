@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tasks.views import account, compare, inventory, runs, system, taskform, tasks, verify
+from tasks.views import account, compare, findsets, inventory, restorations, runs, system, taskform, tasks, verify
 
 urlpatterns = [
     path("", tasks.home, name="home"),
@@ -35,6 +35,23 @@ urlpatterns = [
     path("runs/<int:pk>/log/", runs.log, name="run-log"),
     path("runs/<int:pk>/log.txt", runs.log_download, name="run-log-download"),
     path("runs/<int:pk>/path/", runs.backup_path, name="run-path"),
+    # Restoration Management
+    path("restorations/", restorations.restoration_list, name="restorations"),
+    path("restorations/cells/", restorations.cells, name="restoration-cells"),
+    path("restorations/new/", findsets.from_runs, name="restoration-new"),
+    path("restorations/new/source/", findsets.from_source, name="restoration-new-source"),
+    path("restorations/new/source/fields/", findsets.source_fields, name="restoration-source-fields"),
+    path("restorations/new/source/verify/", findsets.verify, name="restoration-new-verify"),
+    path("restorations/found/", findsets.found, name="restoration-found"),
+    path("restorations/<int:pk>/", restorations.detail, name="restoration"),
+    path("restorations/<int:pk>/news/", restorations.news, name="restoration-news"),
+    path("restorations/<int:pk>/start/", restorations.start, name="restoration-start"),
+    path("restorations/<int:pk>/confirm/", restorations.confirm, name="restoration-confirm"),
+    path("restorations/<int:pk>/stop/", restorations.stop, name="restoration-stop"),
+    path("restorations/<int:pk>/rollback/", restorations.roll_back, name="restoration-rollback"),
+    path("restorations/<int:pk>/delete/", restorations.delete, name="restoration-delete"),
+    path("runs/<int:pk>/restore/", findsets.from_run, name="restoration-new-from-run"),
+    path("runs/<int:pk>/safety-copies/remove/", restorations.remove_copies, name="safety-copies-remove"),
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),

@@ -49,6 +49,11 @@ class CIFS(PathType):
     secret_fields = ("password",)
     available = True
 
+    def path_of(self, shown: str) -> str:
+        r"""Return share and path in ``\\host\share\path``."""
+        slashed = shown.replace("\\", "/")
+        return "/" + slashed[2:].partition("/")[2] if slashed.startswith("//") else slashed
+
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Log in to the server; ``secrets`` holds ``password``."""
         # The libraries of SMB take a while to load, and the pages need the form only.

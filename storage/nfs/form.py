@@ -38,6 +38,13 @@ class NFS(PathType):
     form_class = NFSForm
     available = True
 
+    def path_of(self, shown: str) -> str:
+        """Return the path in ``server:/path``."""
+        server, colon, path = shown.partition(":/")
+        if shown.startswith("["):
+            server, colon, path = shown.partition("]:/")
+        return f"/{path}" if colon and "/" not in server else shown
+
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the shared directory; where there is no NFS client for this machine, as an administrator mounted it."""
         if find_spec("nfs_rs") is None:

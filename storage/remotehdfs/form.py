@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -105,6 +106,11 @@ class RemoteHDFS(PathType):
     def summary(self, parameters: Mapping[str, Any]) -> str:
         """Return the NameService and the directory."""
         return f"{parameters.get('name_service', '')}{parameters.get('target_path', '')}"
+
+    def path_of(self, shown: str) -> str:
+        """Return the path in ``hdfs://nameservice/path``."""
+        found = re.match(r"hdfs://[^/]*(/.*)", shown, re.DOTALL)
+        return found[1] if found else shown
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the directory through the NameNode that is active now, by RPC unless ``transport`` says otherwise."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from django import forms
 
@@ -122,6 +124,11 @@ class SFTP(PathType):
     secret_fields = ("password", "private_key", "passphrase")
     available = True
     read_back_default = False
+
+    def path_of(self, shown: str) -> str:
+        """Return the path in ``sftp://user@host:22/path``."""
+        found = re.match(r"sftp://[^/]*(/.*)", shown, re.DOTALL)
+        return unquote(found[1], errors="surrogateescape") if found else shown
 
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Log in to the server; ``secrets`` holds ``password``, or ``private_key`` and its ``passphrase``."""

@@ -5,6 +5,7 @@ transaction, writes the audit, and raises ``Refused`` with the reason where the 
 """
 
 from tasks.services.alarms import clear_alarm
+from tasks.services.findsets import Search, begin_search, find_sets, restore_found, verify_source
 from tasks.services.inventory import (
     check_node,
     delete_cluster,
@@ -32,8 +33,10 @@ from tasks.services.verify import DestinationDraft, verify_destination, verify_d
 __all__ = [
     "DestinationDraft",
     "RestorationDraft",
+    "Search",
     "TaskDraft",
     "back_up_now",
+    "begin_search",
     "check_node",
     "check_set",
     "clear_alarm",
@@ -46,7 +49,9 @@ __all__ = [
     "delete_restoration",
     "delete_service",
     "delete_task",
+    "find_sets",
     "remove_safety_copies",
+    "restore_found",
     "restore_from_run",
     "resume_task",
     "roll_back",
@@ -58,4 +63,5 @@ __all__ = [
     "suspend_task",
     "verify_destination",
     "verify_draft",
+    "verify_source",
 ]

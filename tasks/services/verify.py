@@ -22,8 +22,8 @@ from tasks.services.estimate import room_needed
 from tasks.vault import KeyLost
 
 VERB = "verify destination"
-# A verification holds one of the web server's few threads; the pages need the others.
-_slots = threading.BoundedSemaphore(2)
+# A verification or a search holds one of the web server's few threads; the pages need the others.
+slots = threading.BoundedSemaphore(2)
 STORED_PASSWORD = "Stored password"
 LEVEL_WORDS = {"ok": "OK", "warning": "warning", "failed": "failed"}
 
@@ -66,7 +66,7 @@ def verify_draft(actor: Actor, draft: DestinationDraft) -> Iterator[Check]:
 
 
 def _verified(actor: Actor, draft: DestinationDraft) -> Iterator[Check]:
-    if not _slots.acquire(blocking=False):
+    if not slots.acquire(blocking=False):
         yield Check("failed", "Verify", "Other destinations are being verified at the moment.", "Try again in 15 s.")
         return
     seen: list[Check] = []
@@ -75,7 +75,7 @@ def _verified(actor: Actor, draft: DestinationDraft) -> Iterator[Check]:
             seen.append(check)
             yield check
     finally:
-        _slots.release()
+        slots.release()
         place = f"{draft.path_type.name} {draft.path_type.summary(draft.parameters)}".strip()
         audit.record(actor, VERB, draft.task, after={"destination": dict(draft.parameters)}, note=_note(place, seen))
 

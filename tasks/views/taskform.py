@@ -134,6 +134,7 @@ def form_page(request: HttpRequest, editor: TaskEditor, **more: Any) -> HttpResp
         "editor": editor,
         "form": editor.form,
         "verify_url": reverse("task-configure-verify", args=[task.pk]) if task else reverse("task-new-verify"),
+        "fields_url": reverse("task-destination"),
         "helper": task_helper(editor),
         "problems": editor.problems() if editor.form.is_bound else [],
         "task": task,
