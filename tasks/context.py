@@ -78,7 +78,7 @@ class Shell:
 
     @cached_property
     def section(self) -> str:
-        """Which entry of the navigation the page belongs to: ``tasks``, ``restorations``, ``clusters``, ``system`` or none."""
+        """Which entry of the navigation the page belongs to: one of the values of ``_SECTIONS``, or none."""
         match = self.request.resolver_match
         name = (match.url_name or "") if match else ""
         return _SECTIONS.get(name.split("-")[0].rstrip("s"), "")

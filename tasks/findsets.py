@@ -134,7 +134,8 @@ def index_of(store: Store, check: Check, only: str = "") -> Index:
 
 def _sets_in(directory: str, entries: Iterable[Entry]) -> list[Named]:
     """Group the files of a directory by the time in their names; what is being written is passed over."""
-    archives, manifests = defaultdict(list), defaultdict(list)
+    archives: dict[str, list[Entry]] = defaultdict(list)
+    manifests: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.is_directory or partial_owner(entry.name) is not None:
             continue
@@ -142,7 +143,8 @@ def _sets_in(directory: str, entries: Iterable[Entry]) -> list[Named]:
         named = _ARCHIVE.match(beside[1] if beside else entry.name)
         if named:
             (manifests if beside else archives)[named["time"]].append(entry)
-    return [Named(directory, time, tuple(archives[time]), tuple(manifests[time])) for time in archives | manifests]
+    times = set(archives) | set(manifests)
+    return [Named(directory, time, tuple(archives[time]), tuple(manifests[time])) for time in times]
 
 
 def describe(store: Store, named: Sequence[Named], zone: tzinfo, check: Check) -> list[FoundSet]:
@@ -192,7 +194,7 @@ def _file_of(store: Store, directory: str, entry: Entry, has_manifest: bool) -> 
             version=str(head.facts.get("version") or ""),
             problem=_problem(entry, about, head),
         )
-    except (Damage, KeyError, TypeError):
+    except (Damage, KeyError, TypeError, AttributeError):
         return FoundFile(service, entry.name, entry.size, problem="Its manifest is damaged."), None
     except (PathMissing, PermissionDenied) as error:
         return FoundFile(service, entry.name, entry.size, problem=f"Its manifest cannot be read: {error}"), None

@@ -13,16 +13,10 @@ from tasks.engine import steps as steps_of_runs
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import Restoration, Run
 from tasks.models.run import RESTORES
-from tasks.restorations import (
-    Row,
-    moment_of,
-    rows_of,
-    runs_of,
-    safety_copies,
-    step_named,
-    steps_of,
-)
+from tasks.restoration_steps import moment_of, step_named
+from tasks.restorations import Row, rows_of, runs_of, safety_copies
 from tasks.states import Kind, RunState
+from tasks.steplist import shown_steps
 
 PAGE_SIZE = 25
 # Between the end of the first of these steps and the end of the second IoTDB does not run.
@@ -59,7 +53,7 @@ def parts(restoration: Restoration, now: datetime) -> dict[str, Any]:
         "restoration": restoration,
         "row": row,
         "run": run,
-        "steps": steps_of(run, now),
+        "steps": shown_steps(run.steps if run else [], now),
         "down_since": down_since(run),
         "loss": loss_of(run),
         "orphans": orphans_of(run),

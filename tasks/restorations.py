@@ -1,27 +1,26 @@
-"""Restoration Management as its templates read it: rows of the list, steps of a run, and the safety copies."""
+"""Restoration Management as its templates read it: rows of the list, what can be restored, and the safety copies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.urls import reverse
 from django.utils import timezone
 
-from tasks.engine import steps as steps_of_runs
-from tasks.engine.record import all_stored_sets
+from tasks.engine.record import KEPT
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import Restoration, Run, SafetyCopy
 from tasks.models.run import RESTORES
+from tasks.restoration_steps import awaits, per_cent, words_of
 from tasks.rows import Line, below_status, lines_of, place_of
 from tasks.states import ACTIVE, GOOD, RunState
 from tasks.units import format_duration
 
 PAGE_SIZE = 25
-_MARKS = {"done": ("done", "ok", "Done"), "failed": ("failed", "x", "Failed"), "skipped": ("skipped", "post", "Left out")}
 
 
 class Row:
@@ -136,77 +135,6 @@ def rows_of(restorations: Iterable[Restoration]) -> list[Row]:
     return [Row(one, lines.get(one.last_run_id or 0)) for one in found]
 
 
-# --- Steps ------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class StepView:
-    """A step in words; ``css`` is one of done, now, todo-step, failed, skipped; ``per_cent`` only while it counts."""
-
-    number: int
-    title: str
-    css: str
-    icon: str
-    word: str
-    text: str
-    took: str
-    per_cent: int | None
-
-    @property
-    def now(self) -> bool:
-        """Whether it goes on."""
-        return self.css == "now"
-
-
-def steps_of(run: Run | None, now: datetime) -> list[StepView]:
-    """Return the steps of a run, also of one that waits and has none yet."""
-    stored = run.steps if run is not None else []
-    return [_step(number, step, now) for number, step in enumerate(stored, 1)]
-
-
-def _step(number: int, step: dict[str, Any], now: datetime) -> StepView:
-    state = str(step.get("state"))
-    if state == steps_of_runs.NOW:
-        css, icon, word = "now", "run", "Running"
-    else:
-        css, icon, word = _MARKS.get(state, ("todo-step", "", "To come"))
-    began, ended = moment_of(step.get("began")), moment_of(step.get("ended"))
-    took = format_duration((ended or now) - began) if began and state in ("done", "now", "failed") else ""
-    of, done = int(step.get("of") or 0), int(step.get("done") or 0)
-    share = min(100, done * 100 // of) if of and css == "now" else None
-    return StepView(number, str(step.get("title")), css, icon, word, str(step.get("text") or ""), took, share)
-
-
-def moment_of(text: Any) -> datetime | None:
-    """Return the moment that a step has stored, or None."""
-    return datetime.fromisoformat(text) if text else None
-
-
-def per_cent(stored: list[dict[str, Any]]) -> int:
-    """Return how far the steps are, each of them counted alike, 0 to 99."""
-    over = sum(step.get("state") not in (steps_of_runs.TODO, steps_of_runs.NOW) for step in stored)
-    present = steps_of_runs.present(stored) or {}
-    share = min(1.0, present.get("done", 0) / present["of"]) if present.get("of") else 0.0
-    return min(99, int(100 * (over + share) / len(stored)))
-
-
-def words_of(run: Run) -> str:
-    """Return where a run is: ``Step 7 of 11: Unpack and swap``; empty while no step goes on."""
-    for number, step in enumerate(run.steps, 1):
-        if step.get("state") == steps_of_runs.NOW:
-            return f"Step {number} of {len(run.steps)}: {step.get('title')}"
-    return ""
-
-
-def awaits(run: Run) -> bool:
-    """Tell whether a running restoration waits to be confirmed."""
-    present = steps_of_runs.present(run.steps)
-    return bool(present and present.get("key") == "confirm" and not run.confirmed_at)
-
-
-def step_named(run: Run, key: str) -> dict[str, Any] | None:
-    """Return the stored step with that key."""
-    return next((step for step in run.steps if step.get("key") == key), None)
-
-
 # --- Lists ------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Page:
@@ -249,7 +177,7 @@ def runs_of(restoration: Restoration) -> QuerySet[Run]:
 
 def restorable_sets(before: int | None, cluster: int | None) -> tuple[list[Run], int | None]:
     """Return the backup runs whose set can be restored, newest first, by pages; and the key of the next page."""
-    found = all_stored_sets().filter(damaged_at__isnull=True).select_related("task", "cluster").prefetch_related("files")
+    found = Run.objects.filter(KEPT).order_by("-pk").select_related("task", "cluster").prefetch_related("files")
     if cluster:
         found = found.filter(cluster_id=cluster)
     if before:
@@ -258,7 +186,7 @@ def restorable_sets(before: int | None, cluster: int | None) -> tuple[list[Run],
     return shown[:PAGE_SIZE], shown[PAGE_SIZE - 1].pk if len(shown) > PAGE_SIZE else None
 
 
-# --- Safety copies ------------------------------------------------------------------------------------------------------
+# --- Safety copies ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Copies:
     """The safety copies of one run, which are removed together."""
@@ -304,8 +232,3 @@ def safety_copies(restoration: Restoration | None = None) -> list[Copies]:
         )
         for group in groups.order_by("-run_id")
     ]
-
-
-def age_of(moment: datetime, now: datetime) -> timedelta:
-    """Return how long ago ``moment`` was, never negative."""
-    return max(timedelta(0), now - moment)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tasks.views import account, compare, findsets, inventory, restorations, runs, system, taskform, tasks, verify
+from tasks.views import (
+    account,
+    compare,
+    findsets,
+    inventory,
+    restorations,
+    restoring,
+    runs,
+    system,
+    taskform,
+    tasks,
+    verify,
+)
 
 urlpatterns = [
     path("", tasks.home, name="home"),
@@ -45,13 +57,13 @@ urlpatterns = [
     path("restorations/found/", findsets.found, name="restoration-found"),
     path("restorations/<int:pk>/", restorations.detail, name="restoration"),
     path("restorations/<int:pk>/news/", restorations.news, name="restoration-news"),
-    path("restorations/<int:pk>/start/", restorations.start, name="restoration-start"),
-    path("restorations/<int:pk>/confirm/", restorations.confirm, name="restoration-confirm"),
-    path("restorations/<int:pk>/stop/", restorations.stop, name="restoration-stop"),
-    path("restorations/<int:pk>/rollback/", restorations.roll_back, name="restoration-rollback"),
-    path("restorations/<int:pk>/delete/", restorations.delete, name="restoration-delete"),
+    path("restorations/<int:pk>/start/", restoring.start, name="restoration-start"),
+    path("restorations/<int:pk>/confirm/", restoring.confirm, name="restoration-confirm"),
+    path("restorations/<int:pk>/stop/", restoring.stop, name="restoration-stop"),
+    path("restorations/<int:pk>/rollback/", restoring.roll_back, name="restoration-rollback"),
+    path("restorations/<int:pk>/delete/", restoring.delete, name="restoration-delete"),
     path("runs/<int:pk>/restore/", findsets.from_run, name="restoration-new-from-run"),
-    path("runs/<int:pk>/safety-copies/remove/", restorations.remove_copies, name="safety-copies-remove"),
+    path("runs/<int:pk>/safety-copies/remove/", restoring.remove_copies, name="safety-copies-remove"),
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),

@@ -26,10 +26,8 @@ from tasks.naming import NAME_LIMIT, name_problem
 from tasks.services.findsets import Search
 
 SOURCE_PATH = "source_path"
-PATH_HELP = "The directory to look in, the directory of one task, or the full path of one archive, which is then chosen."
-_LOCAL_HELP = (
-    "Empty: all of {}. Otherwise the directory of one task there, or the full path of one archive, which is then chosen."
-)
+PATH_HELP = "The directory to look in, that of one task, or the full path of one archive, which is then chosen."
+_LOCAL_HELP = "Empty: all of {}. Otherwise the directory of one task there, or the full path of one archive."
 
 
 class SourceForm(DestinationForm):

@@ -161,8 +161,8 @@ def found(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     try:
         search = searches.kept(request.session, _person(request), now)
-    except ConsoleError as error:
-        tell_refusal(request, error)
+    except ConsoleError as over:
+        tell_refusal(request, over)
         return redirect("restoration-new-source")
     name, error = search.name, ""
     if request.method == "POST":

@@ -1,26 +1,18 @@
-"""Restoration Management: the list, the page of a restoration task, and the verbs on both."""
+"""Restoration Management: the list, and the page of a restoration task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET
 
-from storage.errors import ConsoleError
-from tasks import permissions, restoration_page, restorations, services
-from tasks.audit import Actor, actor_of
-from tasks.models import Cluster, Restoration, Run
-from tasks.models.run import RESTORES
+from tasks import permissions, restoration_page, restorations
+from tasks.models import Cluster, Restoration
 from tasks.selectors import PAGE_SIZE, number_in
-from tasks.states import Control
-from tasks.views.common import back_to, by_htmx, needs, tell_refusal, wanted_next
+from tasks.views.common import needs
 
 
 @require_GET
@@ -59,16 +51,17 @@ def cells(request: HttpRequest) -> HttpResponse:
     return render(request, "restorations/_cells.html", context)
 
 
-def _restoration(pk: int, deleted: bool = False) -> Restoration:
-    rows = Restoration.all_restorations if deleted else Restoration.objects
-    return get_object_or_404(rows.select_related("cluster", "last_run", "source_run"), pk=pk)
+def _restoration(pk: int) -> Restoration:
+    """Return a restoration task, also a deleted one: its history stays."""
+    rows = Restoration.all_restorations.select_related("cluster", "last_run", "source_run")
+    return get_object_or_404(rows, pk=pk)
 
 
 @require_GET
 @needs(permissions.VIEW)
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a restoration task: its set, its steps, what is lost, its safety copies and its history."""
-    restoration = _restoration(pk, deleted=True)
+    restoration = _restoration(pk)
     context = restoration_page.whole(restoration, timezone.now(), number_in(request.GET.get("before", "")))
     return render(request, "restorations/detail.html", context)
 
@@ -84,218 +77,5 @@ def news(request: HttpRequest, pk: int) -> HttpResponse:
         state=query.get("state", ""),
         line=number_in(query.get("after", "")) if "after" in query else None,
     )
-    context = restoration_page.news(_restoration(pk, deleted=True), timezone.now(), seen)
+    context = restoration_page.news(_restoration(pk), timezone.now(), seen)
     return render(request, "restorations/_news.html", context)
-
-
-# --- Verbs ------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Question:
-    """What is asked before a verb is done: as a dialog for htmx, as a page else.
-
-    ``word`` has to be typed to confirm; ``keep_address`` is where the safe button sends the form, empty where it only
-    leads back to ``back``.
-    """
-
-    title: str
-    body: str
-    address: str
-    keep: str
-    do: str
-    back: str
-    danger: bool = True
-    word: str = ""
-    keep_address: str = ""
-    context: dict[str, Any] = field(default_factory=dict)
-
-
-def _ask(request: HttpRequest, restoration: Restoration, question: Question, error: str = "") -> HttpResponse:
-    context = {"restoration": restoration, "question": question, "error": error, "next": wanted_next(request)}
-    template = "restorations/_question_dialog.html" if by_htmx(request) else "restorations/question.html"
-    return render(request, template, context | question.context)
-
-
-def _done(request: HttpRequest, verb: Callable[[Actor], str], restoration: Restoration) -> HttpResponse:
-    """Do ``verb``, say what came of it, and go to the page that asked or to that of the restoration task."""
-    try:
-        messages.success(request, verb(actor_of(request)))
-    except ConsoleError as error:
-        tell_refusal(request, error)
-    if not by_htmx(request):
-        return back_to(request, "restoration", restoration.pk)
-    response = render(request, "shell/_messages_oob.html", {"oob": True})
-    response.headers["HX-Trigger"] = "refresh-now"
-    return response
-
-
-@require_http_methods(["GET", "POST"])
-@needs(permissions.RESTORE)
-def start(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a start does; a POST starts the restoration task, or starts it again after it failed."""
-    restoration = _restoration(pk)
-    row = restorations.Row(restoration)
-    if request.method == "POST":
-
-        def verb(actor: Actor) -> str:
-            run = services.start_restoration(actor, restoration, timezone.now())
-            run.refresh_from_db()
-            now = "was started" if run.state != "waiting" else "is waiting"
-            return f"{restoration.name} {now}. Nothing of IoTDB is touched before you confirm it."
-
-        return _done(request, verb, restoration)
-    question = Question(
-        title=f"{row.start_word} {restoration.name}?",
-        body="restorations/_start_body.html",
-        address=reverse("restoration-start", args=[pk]),
-        keep="Not now",
-        do=row.start_word,
-        back=reverse("restoration", args=[pk]),
-        danger=False,
-        context={"row": row, **_nodes(restoration)},
-    )
-    return _ask(request, restoration, question)
-
-
-def _nodes(restoration: Restoration) -> dict[str, Any]:
-    wanted = {str(file["service"]) for file in restoration.files}
-    services_of = restoration.cluster.services.prefetch_related("nodes")
-    nodes = [node for service in services_of if service.name in wanted for node in service.nodes.all()]
-    by_hand = [node for node in nodes if node.control == Control.HAND]
-    return {"nodes": nodes, "by_hand": by_hand}
-
-
-@require_http_methods(["GET", "POST"])
-@needs(permissions.RESTORE)
-def confirm(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what is lost and ask for the name of the cluster; a POST with it lets the restoration go on."""
-    restoration = _restoration(pk)
-    run = restoration.last_run
-    if run is None or not restorations.awaits(run):
-        messages.error(request, f"{restoration.name} does not wait to be confirmed. Look at its steps.")
-        return redirect("restoration", pk)
-    error = ""
-    if request.method == "POST":
-        try:
-            services.confirm_restoration(actor_of(request), run, request.POST.get("typed", "").strip(), timezone.now())
-        except ConsoleError as refusal:
-            if refusal.field != "typed":
-                tell_refusal(request, refusal)
-                return redirect("restoration", pk)
-            error = str(refusal)
-        else:
-            messages.success(request, f"{restoration.name} goes on. IoTDB on {restoration.cluster.name} is stopped now.")
-            return redirect("restoration", pk)
-    question = Question(
-        title=f"Stop IoTDB on {restoration.cluster.name} and restore its metadata?",
-        body="restorations/_confirm_body.html",
-        address=reverse("restoration-confirm", args=[pk]),
-        keep="Do not restore",
-        do="Stop IoTDB and restore",
-        back=reverse("restoration", args=[pk]),
-        word=restoration.cluster.name,
-        keep_address=reverse("restoration-stop", args=[pk]),
-        context=restoration_page.asked(restoration, run, timezone.now()),
-    )
-    return _ask(request, restoration, question, error)
-
-
-@require_POST
-@needs(permissions.RESTORE)
-def stop(request: HttpRequest, pk: int) -> HttpResponse:
-    """Stop the run of the restoration task that waits or is under way."""
-    restoration = _restoration(pk)
-
-    def verb(actor: Actor) -> str:
-        if restoration.last_run is None:
-            return f"{restoration.name} never ran. There is nothing to stop."
-        services.stop_run(actor, restoration.last_run, timezone.now())
-        restoration.last_run.refresh_from_db()
-        if restoration.last_run.active:
-            return f"Stop was requested for {restoration.name}. It ends as soon as that is safe."
-        return f"{restoration.name} was stopped. It had not started yet."
-
-    return _done(request, verb, restoration)
-
-
-@require_http_methods(["GET", "POST"])
-@needs(permissions.RESTORE)
-def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask before the safety copies are put back; a POST queues the way back."""
-    restoration = _restoration(pk)
-    if request.method == "POST":
-
-        def verb(actor: Actor) -> str:
-            services.roll_back(actor, restoration, timezone.now())
-            return f"{restoration.name} is rolled back. Its steps are shown on this page."
-
-        return _done(request, verb, restoration)
-    question = Question(
-        title=f"Roll {restoration.name} back?",
-        body="restorations/_rollback_body.html",
-        address=reverse("restoration-rollback", args=[pk]),
-        keep="Leave it",
-        do="Roll Back",
-        back=reverse("restoration", args=[pk]),
-        context={"copies": restorations.safety_copies(restoration)},
-    )
-    return _ask(request, restoration, question)
-
-
-@require_http_methods(["GET", "POST"])
-@needs(permissions.RESTORE)
-def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask before a restoration task is deleted, saying what stays; a POST deletes it."""
-    restoration = _restoration(pk)
-    if request.method == "POST":
-        try:
-            services.delete_restoration(actor_of(request), restoration, timezone.now())
-        except ConsoleError as error:
-            tell_refusal(request, error)
-            return back_to(request, "restorations")
-        messages.success(request, f"Restoration task {restoration.name} deleted. The set stays where it is.")
-        return redirect("restorations")
-    question = Question(
-        title=f"Delete restoration task {restoration.name}?",
-        body="restorations/_delete_body.html",
-        address=reverse("restoration-delete", args=[pk]),
-        keep="Keep the task",
-        do="Delete task",
-        back=reverse("restorations"),
-        context={"copies": restorations.safety_copies(restoration), "row": restorations.Row(restoration)},
-    )
-    return _ask(request, restoration, question)
-
-
-@require_http_methods(["GET", "POST"])
-@needs(permissions.RESTORE)
-def remove_copies(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask for the name of the cluster before the safety copies of a run are removed; a POST with it removes them."""
-    run = get_object_or_404(Run.objects.select_related("restoration", "cluster").filter(kind__in=RESTORES), pk=pk)
-    restoration = run.restoration
-    assert restoration is not None  # run_kind_has_its_object
-    copies = [group for group in restorations.safety_copies(restoration) if group.run_id == run.pk]
-    error = ""
-    if request.method == "POST":
-        try:
-            services.remove_safety_copies(
-                actor_of(request), run, request.POST.get("typed", "").strip(), timezone.now()
-            )
-        except ConsoleError as refusal:
-            if refusal.field != "typed":
-                tell_refusal(request, refusal)
-                return back_to(request, "restorations")
-            error = str(refusal)
-        else:
-            messages.success(request, f"The safety copy of {run.cluster.name} is being removed. It is gone in a minute.")
-            return back_to(request, "restorations")
-    question = Question(
-        title=f"Remove the safety copy of {run.cluster.name}?",
-        body="restorations/_copies_body.html",
-        address=reverse("safety-copies-remove", args=[pk]),
-        keep="Keep the safety copy",
-        do="Remove safety copy",
-        back=reverse("restorations"),
-        word=run.cluster.name,
-        context={"copies": copies, "run": run},
-    )
-    return _ask(request, restoration, question, error)

@@ -12,9 +12,22 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from tasks.models import AuditEvent, BackupTask, Cluster, Node, Run, Service
-from tasks.permissions import ADMINISTRATOR, AUDITOR, BACKUP_ADMINISTRATOR, INVENTORY, MANAGE, ROLES, RUN, SYSTEM, VIEW
+from tasks.models import AuditEvent, BackupTask, Cluster, Node, Restoration, Run, SafetyCopy, Service
+from tasks.permissions import (
+    ADMINISTRATOR,
+    AUDITOR,
+    BACKUP_ADMINISTRATOR,
+    INVENTORY,
+    MANAGE,
+    RESTORE,
+    ROLES,
+    RUN,
+    SYSTEM,
+    VIEW,
+)
 from tasks.states import Mode, RunState
+from tests.web.restoration_kit import make_copy, make_restoration, steps_at
+from tests.web.restoration_kit import make_run as make_restoration_run
 
 # route: (permission that GET needs, permission that POST needs); None: the method is not there (405).
 ANYBODY = "anybody"
@@ -46,6 +59,22 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "run-log": (VIEW, None),
     "run-log-download": (VIEW, None),
     "run-path": (VIEW, None),
+    "restorations": (VIEW, None),
+    "restoration-cells": (VIEW, None),
+    "restoration-new": (RESTORE, None),
+    "restoration-new-source": (RESTORE, RESTORE),
+    "restoration-source-fields": (RESTORE, None),
+    "restoration-new-verify": (None, RESTORE),
+    "restoration-found": (RESTORE, RESTORE),
+    "restoration": (VIEW, None),
+    "restoration-news": (VIEW, None),
+    "restoration-start": (RESTORE, RESTORE),
+    "restoration-confirm": (RESTORE, RESTORE),
+    "restoration-stop": (None, RESTORE),
+    "restoration-rollback": (RESTORE, RESTORE),
+    "restoration-delete": (RESTORE, RESTORE),
+    "restoration-new-from-run": (None, RESTORE),
+    "safety-copies-remove": (RESTORE, RESTORE),
     "management-nodes": (SYSTEM, SYSTEM),
     "management-nodes-verify": (None, SYSTEM),
     "clusters": (VIEW, None),
@@ -78,8 +107,12 @@ def world(cluster: Cluster, service: Service, node: Node, make_task: Any, make_r
     """One of each thing; the ids that a route's name calls for."""
     Service.objects.create(cluster=cluster, name="IoTDB-1")
     task: BackupTask = make_task(mode=Mode.PERIODIC)
-    run: Run = make_run(task, RunState.SUCCESSFUL)
-    return {"task": task.pk, "run": run.pk, "cluster": cluster.pk, "service": service.pk, "node": node.pk}
+    run: Run = make_run(task, RunState.SUCCESSFUL, parameters={"path_type": "LocalDir", "destination": {}})
+    restoration = make_restoration(cluster)
+    restored: Run = make_restoration_run(restoration, RunState.RUNNING, steps=steps_at("confirm"))
+    make_copy(restored)
+    found = {"task": task.pk, "run": run.pk, "cluster": cluster.pk, "service": service.pk, "node": node.pk}
+    return found | {"restoration": restoration.pk, "restored": restored.pk}
 
 
 def address(name: str, world: dict[str, int]) -> str:
@@ -88,7 +121,9 @@ def address(name: str, world: dict[str, int]) -> str:
         return reverse(name)
     # The first part of the address says what its number counts.
     kind = {"backups": "task", "runs": "run", "clusters": "cluster", "services": "service", "nodes": "node"}
-    return reverse(name, args=[world[kind[str(route.pattern).split("/")[0]]]])
+    kind |= {"restorations": "restoration"}
+    thing = "restored" if name == "safety-copies-remove" else kind[str(route.pattern).split("/")[0]]
+    return reverse(name, args=[world[thing]])
 
 
 def test_the_table_holds_every_route() -> None:
@@ -105,7 +140,7 @@ def ask(client: Client, method: str, url: str) -> HttpResponse:
 
 def state() -> list[Any]:
     """What a request may change."""
-    rows = [list(model.objects.values()) for model in (Run, Node, Service, Cluster)]
+    rows = [list(model.objects.values()) for model in (Run, Node, Service, Cluster, Restoration, SafetyCopy)]
     return [*rows, list(BackupTask.all_tasks.values()), AuditEvent.objects.count()]
 
 

@@ -25,13 +25,14 @@ from django_q.signing import SignedPackage
 
 from storage.registry import all_path_types
 from tasks.engine import spool
-from tasks.models import AuditEvent, BackupTask, Cluster, Node, Run
+from tasks.models import AuditEvent, BackupTask, Cluster, Node, Restoration, Run
 from tasks.permissions import seed_roles
 from tests.engine.kit import log_of, run_now
 from tests.servers.openssh import OpenSSH, openssh
 from tests.servers.samba import Samba, samba
 from tests.servers.unixkit import free_port
 from tests.unit.test_storage_forms import GOOD, HOST_KEY
+from tests.web.restoration_kit import make_restoration
 from tests.web.test_permission_matrix import MATRIX, routes
 
 __all__ = ["openssh", "samba"]
@@ -138,8 +139,9 @@ def look_everywhere(search: Search, client: Client, caplog: pytest.LogCaptureFix
 def pages(search: Search, client: Client) -> None:
     """Take every page that can be looked at, Django admin's among them."""
     task, run, node = BackupTask.all_tasks.latest("pk"), Run.objects.latest("pk"), Node.objects.get()
+    restoration = Restoration.objects.first() or make_restoration(node.service.cluster)
     numbers = {"backups": task.pk, "runs": run.pk, "clusters": node.service.cluster_id}
-    numbers |= {"services": node.service_id, "nodes": node.pk}
+    numbers |= {"services": node.service_id, "nodes": node.pk, "restorations": restoration.pk}
     for route in routes():
         if MATRIX.get(route.name, (None,))[0] is None:
             continue
