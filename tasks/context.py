@@ -66,7 +66,6 @@ class Shell:
             "restore": user.has_perm(permissions.RESTORE),
             "inventory": user.has_perm(permissions.INVENTORY),
             "system": user.has_perm(permissions.SYSTEM),
-            "restore": user.has_perm(permissions.RESTORE),
             "audit": user.has_perm(permissions.AUDIT),
             "people": user.has_perm(permissions.AUDIT) and user.has_perm("auth.view_user"),
         }

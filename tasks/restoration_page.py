@@ -8,7 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from tasks import history
+from tasks import logs
 from tasks.engine import steps as steps_of_runs
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import Restoration, Run
@@ -72,7 +72,7 @@ def news(restoration: Restoration, now: datetime, seen: Seen) -> dict[str, Any]:
     if run is not None and not fresh and row.state != seen.state:
         context["changed_run"] = run
     if run is not None and not fresh and seen.line is not None:
-        context["log"] = history.log_of(run, seen.line)
+        context["log"] = logs.log_of(run, seen.line)
     return context | refresh(context, fresh[0].pk if fresh else seen.newest)
 
 
