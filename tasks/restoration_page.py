@@ -10,17 +10,17 @@ from django.urls import reverse
 
 from tasks import logs
 from tasks.engine import steps as steps_of_runs
+from tasks.engine.restore.standing import TOUCHED, touched
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import Restoration, Run
-from tasks.models.run import RESTORES
 from tasks.restoration_steps import moment_of, step_named
 from tasks.restorations import Row, rows_of, runs_of, safety_copies
 from tasks.states import Kind, RunState
 from tasks.steplist import shown_steps
 
 PAGE_SIZE = 25
-# Between the end of the first of these steps and the end of the second IoTDB does not run.
-_STOP, _START = "stop", "start"
+# Once one of these steps is done, IoTDB runs again.
+_STARTED = ("start", "back-start")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def parts(restoration: Restoration, now: datetime) -> dict[str, Any]:
     """Return what may change while somebody looks at the page."""
     row = rows_of([restoration])[0]
     run = row.run
+    known = run.parameters if run is not None else {}
     return {
         "restoration": restoration,
         "row": row,
@@ -56,7 +57,8 @@ def parts(restoration: Restoration, now: datetime) -> dict[str, Any]:
         "steps": shown_steps(run.steps if run else [], now),
         "down_since": down_since(run),
         "loss": loss_of(run),
-        "orphans": orphans_of(run),
+        "orphans": list(known.get("orphans") or []),
+        "orphans_count": int(known.get("orphans_count") or len(known.get("orphans") or [])),
         "copies": safety_copies(restoration),
         "size": sum(int(file.get("size") or 0) for file in restoration.files),
     }
@@ -93,21 +95,17 @@ def asked(restoration: Restoration, run: Run, now: datetime) -> dict[str, Any]:
 
 def down_since(run: Run | None) -> datetime | None:
     """Return since when the IoTDB of a run's cluster is stopped; None where it runs, or where that is not known."""
-    if run is None or run.kind not in RESTORES or run.state != RunState.RUNNING:
+    if run is None or run.kind != Kind.RESTORE or run.state != RunState.RUNNING or not touched(run):
         return None
-    stop, start = step_named(run, _STOP), step_named(run, _START)
-    if stop is None or stop.get("state") != steps_of_runs.DONE:
+    if any((step_named(run, key) or {}).get("state") == steps_of_runs.DONE for key in _STARTED):
         return None
-    if start is not None and start.get("state") == steps_of_runs.DONE:
-        return None
-    return moment_of(stop.get("ended"))
+    return moment_of(run.parameters[TOUCHED])
 
 
 def loss_of(run: Run | None) -> dict[str, Any]:
-    """Return what a restoration takes away, as it was found before it was confirmed; empty where nobody looked yet."""
+    """Return what a restoration takes away, as it was found before it was confirmed; empty where nobody looked yet.
+
+    Its keys are those of ``tasks.engine.restore.loss``.
+    """
     return dict(run.parameters.get("loss") or {}) if run is not None and run.kind == Kind.RESTORE else {}
 
-
-def orphans_of(run: Run | None) -> list[Any]:
-    """Return the data regions that no metadata names any more, as they were found afterwards."""
-    return list(run.parameters.get("orphans") or []) if run is not None else []

@@ -53,6 +53,11 @@ def task_helper(editor: TaskEditor) -> FormHelper:
     return _helper(*sections)
 
 
+def restoration_helper() -> FormHelper:
+    """Return the layout of the name and the object of a restoration task; Path Type stands with the source."""
+    return _helper(Field("name", wrapper_class="w3"), Field("cluster", wrapper_class="w3"))
+
+
 def destination_helper(form: DestinationForm) -> FormHelper:
     """Return the layout of a path type's fields, which says itself how wide each one is."""
     widths = getattr(form, "widths", {"copies": "w4"})

@@ -17,7 +17,7 @@ from tasks import permissions, restorations, searches, services
 from tasks.audit import actor_of
 from tasks.errors import Refused
 from tasks.forms.editor import chosen_path_type
-from tasks.forms.layout import destination_helper
+from tasks.forms.layout import destination_helper, restoration_helper
 from tasks.forms.restoration import (
     SOURCE_PATH,
     RestorationForm,
@@ -102,6 +102,7 @@ def _form_page(request: HttpRequest, editor: SourceEditor, **more: Any) -> HttpR
     context = {
         "editor": editor,
         "form": editor.form,
+        "form_helper": restoration_helper(),
         "problems": editor.problems() if editor.form.is_bound else [],
         "fields_url": reverse("restoration-source-fields"),
         "verify_url": reverse("restoration-new-verify"),

@@ -62,6 +62,18 @@ def steps_at(key: str, state: str = "now", of: int = 0, done: int = 0, text: str
     return found
 
 
+LOSS: Mapping[str, Any] = {
+    "databases": ["root.plant.line7"],
+    "counts": {"series": ["Time series", 18_101, 18_044], "users": ["Users", 6, 6]},
+    "known": True,
+    "sentences": [
+        "Every change to the metadata of plant after 2026-11-23 06:00 +01:00 (1 h 40 min).",
+        "The database that the set does not hold: root.plant.line7. Its data stays on disk and is listed afterwards.",
+        "57 time series more than the set holds.",
+    ],
+}
+
+
 def make_run(restoration: Restoration, state: str = RunState.SUCCESSFUL, **fields: Any) -> Run:
     """Make a run of a restoration task; the task shows it as its last one."""
     began = timezone.now() - timedelta(minutes=5)
