@@ -6,6 +6,7 @@ from django.urls import path
 
 from tasks.views import (
     account,
+    checks,
     compare,
     findsets,
     inventory,
@@ -75,9 +76,10 @@ urlpatterns = [
     path("clusters/<int:pk>/delete/", inventory.cluster_delete, name="cluster-delete"),
     path("clusters/<int:pk>/services/new/", inventory.service_new, name="service-new"),
     path("services/<int:pk>/edit/", inventory.service_edit, name="service-edit"),
+    path("services/<int:pk>/check/", checks.service_check, name="service-check"),
     path("services/<int:pk>/delete/", inventory.service_delete, name="service-delete"),
     path("services/<int:pk>/nodes/new/", inventory.node_new, name="node-new"),
     path("nodes/<int:pk>/edit/", inventory.node_edit, name="node-edit"),
     path("nodes/<int:pk>/delete/", inventory.node_delete, name="node-delete"),
-    path("nodes/<int:pk>/check/", inventory.node_check, name="node-check"),
+    path("nodes/<int:pk>/check/", checks.node_check, name="node-check"),
 ]

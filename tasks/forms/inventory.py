@@ -1,4 +1,4 @@
-"""The forms of the inventory: clusters, their services, and the nodes of these."""
+"""The forms of the inventory: clusters, and the nodes of their services."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from django.core.exceptions import ValidationError
 
 from storage.fields import port_field
 from tasks.forms.fields import Cards
-from tasks.models import Cluster, Node, Service
+from tasks.models import Cluster, Node
 from tasks.states import IPMode
 
 if TYPE_CHECKING:
     ClusterModelForm = forms.ModelForm[Cluster]
-    ServiceModelForm = forms.ModelForm[Service]
     NodeModelForm = forms.ModelForm[Node]
 else:
     # The real class takes no parameter.
-    ClusterModelForm = ServiceModelForm = NodeModelForm = forms.ModelForm
+    ClusterModelForm = NodeModelForm = forms.ModelForm
 
 PLAIN_TEXT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
-def _helper(*fields: Any) -> FormHelper:
+def helper(*fields: Any) -> FormHelper:
+    """Return the layout of a form of the inventory."""
     helper = FormHelper()
     helper.form_tag = False
     helper.disable_csrf = True
@@ -49,7 +49,7 @@ class ClusterForm(ClusterModelForm):
         }
         help_texts = {"name": "As Backup Object names it. Letters, digits, dot, underscore and hyphen."}
 
-    helper = _helper(
+    helper = helper(
         Field("name", wrapper_class="w3"), Field("note"), Field("ip_mode", template="tasks/form_cards.html")
     )
 
@@ -71,31 +71,6 @@ class ClusterForm(ClusterModelForm):
         return self.instance
 
 
-class ServiceForm(ServiceModelForm):
-    """A service of a cluster."""
-
-    class Meta:
-        model = Service
-        fields = ("name",)
-        widgets = {"name": forms.TextInput(attrs=PLAIN_TEXT)}
-        help_texts = {"name": "The data source in the names of backup files, for example IoTDB or IoTDB-1."}
-
-    helper = _helper(Field("name", wrapper_class="w3"))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["name"].error_messages["required"] = "Give the service a name."
-
-    def clean_name(self) -> str:
-        """Refuse a name that another service of the cluster has."""
-        name: str = self.cleaned_data["name"]
-        if self.instance.cluster.services.filter(name=name).exclude(pk=self.instance.pk).exists():
-            raise ValidationError(
-                f"{self.instance.cluster.name} already has a service called {name}. Choose a different name."
-            )
-        return name
-
-
 class NodeForm(NodeModelForm):
     """A node of a service."""
 
@@ -113,7 +88,7 @@ class NodeForm(NodeModelForm):
         }
         help_texts = {"name": "The archive holds the node's files under this name."}
 
-    helper = _helper(
+    helper = helper(
         Field("name", wrapper_class="w3"),
         Field("config_node", template="inventory/form_roles.html"),
         Field("home"),

@@ -26,6 +26,10 @@ COUNTS: dict[str, str] = {
 NAMED = ("databases", "tables", "templates", "users", "roles", "functions", "triggers", "continuous_queries", "pipes")
 """Of what the names are kept as well, sorted; a table is ``database.table``."""
 
+FOR_HEALTH = ("READ_SCHEMA", "MAINTAIN")
+FOR_LISTS = ("MANAGE_USER", "MANAGE_ROLE", "USE_UDF", "USE_TRIGGER", "USE_CQ", "USE_PIPE")
+"""Privileges on root.** that an account needs to be told of health and counts, and of the other lists (2.0.1-beta)."""
+
 NAMES_LIMIT = 10_000
 """Names of one kind that are kept with a run; where there are more, only their number is."""
 

@@ -5,6 +5,7 @@ transaction, writes the audit, and raises ``Refused`` with the reason where the 
 """
 
 from tasks.services.alarms import clear_alarm
+from tasks.services.asking import check_service
 from tasks.services.findsets import Search, begin_search, find_sets, restore_found, verify_source
 from tasks.services.inventory import (
     check_node,
@@ -38,6 +39,7 @@ __all__ = [
     "back_up_now",
     "begin_search",
     "check_node",
+    "check_service",
     "check_set",
     "clear_alarm",
     "configure_task",

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Model
 
 from tasks import audit, permissions, sources
 from tasks.audit import Actor
+from tasks.engine.archive.manifest import MANIFEST_NAME
 from tasks.engine.snapshot import node_spec
 from tasks.errors import EditConflict, Refused
+from tasks.iotdb.document import INVENTORY_NAME
 from tasks.models import BackupTask, Cluster, Node, Service
 from tasks.naming import part_of_file_name
 from tasks.services.common import changes, require, values_of
 from tasks.sources.base import Finding
 
 _CLUSTER = ("name", "ip_mode", "note")
-_SERVICE = ("name", "cluster")
+_SERVICE = ("name", "cluster", "session_user")
 _NODE = ("name", "service", "config_node", "data_node", "home", "rpc_host", "rpc_port")
+_MEMBERS = (INVENTORY_NAME.lower(), MANIFEST_NAME.lower())
 Thing = TypeVar("Thing", bound=Model)
 
 
@@ -41,8 +45,12 @@ def save_cluster(actor: Actor, cluster: Cluster) -> Cluster:
     return cluster
 
 
-def save_service(actor: Actor, service: Service) -> Service:
-    """Create or change a service; raise ``Refused`` where its files would have the names of another one's."""
+def save_service(actor: Actor, service: Service, password: str | None = None) -> Service:
+    """Create or change a service; raise ``Refused`` where its files would have the names of another one's.
+
+    ``password`` is that of the IoTDB user; None leaves the stored one as it is, which is refused for another user.
+    Without a user no password is kept.
+    """
     require(actor, permissions.INVENTORY, "save service", service)
     others = service.cluster.services.exclude(pk=service.pk).values_list("name", flat=True)
     for other in others:
@@ -53,12 +61,29 @@ def save_service(actor: Actor, service: Service) -> Service:
                 field="name",
             )
     with transaction.atomic():
-        return _save(actor, service, _SERVICE)
+        old = Service.objects.select_for_update().filter(pk=service.pk).first() if service.pk else None
+        if service.session_user and password is None and (old is None or old.session_user != service.session_user):
+            raise Refused(f"The password of {service.session_user} is missing.", field="password")
+        if not service.session_user:
+            service.sealed_secrets = ""
+        elif password is None and old is not None:
+            service.sealed_secrets = old.sealed_secrets
+        _save(actor, service, _SERVICE, {} if password is None else {"password": audit.MASK})
+        if service.session_user and password is not None:
+            service.set_secrets({"password": password})
+            service.save(update_fields=("sealed_secrets",))
+    return service
 
 
 def save_node(actor: Actor, node: Node) -> Node:
-    """Create or change a node."""
+    """Create or change a node; raise ``Refused`` for a name that something else in an archive has."""
     require(actor, permissions.INVENTORY, "save node", node)
+    if node.name.lower() in _MEMBERS:
+        raise Refused(
+            f"A node cannot be called {node.name}: archives hold a file of that name.",
+            cure="Choose a different name.",
+            field="name",
+        )
     with transaction.atomic():
         return _save(actor, node, _NODE)
 
@@ -101,13 +126,15 @@ def check_node(actor: Actor, node: Node) -> list[Finding]:
     return sources.get("iotdb-metadata").check(node_spec(node))
 
 
-def _save(actor: Actor, thing: Thing, fields: tuple[str, ...]) -> Thing:
-    """Save ``thing`` and write what changed to the audit."""
+def _save(actor: Actor, thing: Thing, fields: tuple[str, ...], told: Mapping[str, Any] | None = None) -> Thing:
+    """Save ``thing`` and write what changed to the audit, and what else it is ``told``."""
     noun = str(thing._meta.verbose_name)
     old = type(thing)._default_manager.filter(pk=thing.pk).first() if thing.pk else None
     thing.save()
     before, after = changes(values_of(old, fields) if old else {}, values_of(thing, fields))
-    audit.record(actor, f"change {noun}" if old else f"create {noun}", thing, before=before, after=after)
+    audit.record(
+        actor, f"change {noun}" if old else f"create {noun}", thing, before=before, after={**after, **(told or {})}
+    )
     return thing
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,20 +11,18 @@ from django.db.models import Count, Max, Prefetch, Q
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from tasks import permissions, services
 from tasks.audit import actor_of
 from tasks.errors import EditConflict, Refused
 from tasks.forms.editor import focus_first, problems_of
-from tasks.forms.inventory import ClusterForm, NodeForm, ServiceForm
+from tasks.forms.inventory import ClusterForm, NodeForm
+from tasks.forms.service import ServiceForm
 from tasks.models import Cluster, Node, Service
 from tasks.views.common import needs, tell_refusal
 
 _LIVE = Q(tasks__deleted_at__isnull=True)
-RESULTS = {"ok": "OK", "warning": "Warning", "failed": "Failed"}
-_MANY = {"ok": "OK", "warning": "warnings", "failed": "failed"}
 
 
 # --- Looking --------------------------------------------------------------------------------------------------------
@@ -142,7 +139,7 @@ def service_new(request: HttpRequest, pk: int) -> HttpResponse:
     form = ServiceForm(request.POST or None, instance=service)
     page = {"heading": f"Add a service to {cluster.name}", "noun": "service", "cluster": cluster}
     page["back"] = redirect("cluster", pk).url
-    if request.method == "GET" or not _saved(form, lambda: services.save_service(actor_of(request), form.instance)):
+    if request.method == "GET" or not _saved(form, lambda: _save_service(request, form)):
         return _form_page(request, form, page)
     messages.success(request, f"Service {service.name} added. Now add its first node.")
     return redirect("node-new", service.pk)
@@ -151,15 +148,19 @@ def service_new(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.INVENTORY)
 @require_http_methods(["GET", "POST"])
 def service_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Rename a service."""
+    """Change a service: its name, and the account by which its IoTDB is asked."""
     service = get_object_or_404(Service.objects.select_related("cluster"), pk=pk)
     form = ServiceForm(request.POST or None, instance=service)
     page = {"heading": f"Edit {service.name}", "noun": "service", "cluster": service.cluster}
     page["back"] = redirect("cluster", service.cluster_id).url
-    if request.method == "GET" or not _saved(form, lambda: services.save_service(actor_of(request), form.instance)):
+    if request.method == "GET" or not _saved(form, lambda: _save_service(request, form)):
         return _form_page(request, form, page)
     messages.success(request, f"Service {service.name} saved.")
     return redirect("cluster", service.cluster_id)
+
+
+def _save_service(request: HttpRequest, form: ServiceForm) -> Service:
+    return services.save_service(actor_of(request), form.instance, form.typed_password)
 
 
 @needs(permissions.INVENTORY)
@@ -209,24 +210,6 @@ def node_delete(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "GET":
         return _confirm_page(request, node, "node", cluster, [], redirect("cluster", cluster.pk).url)
     return _delete(request, lambda: services.delete_node(actor_of(request), node), node, cluster.pk)
-
-
-@needs(permissions.INVENTORY)
-@require_POST
-def node_check(request: HttpRequest, pk: int) -> HttpResponse:
-    """Look at a node's IoTDB home now, and say what is there."""
-    node = get_object_or_404(Node.objects.select_related("service__cluster"), pk=pk)
-    findings = services.check_node(actor_of(request), node)
-    counts: Counter[str] = Counter(finding.level for finding in findings)
-    context = {
-        "node": node,
-        "findings": [(finding, RESULTS[finding.level]) for finding in findings],
-        "totals": ", ".join(f"{counts[level]} {_counted(level, counts[level])}" for level in RESULTS),
-        "checked_at": timezone.now(),
-    }
-    if getattr(request, "htmx", False):
-        return render(request, "inventory/_checks.html", context)
-    return render(request, "inventory/check.html", {"cluster": node.service.cluster, **context})
 
 
 # --- What all of them share -----------------------------------------------------------------------------------------
@@ -282,8 +265,3 @@ def _free_service_name(cluster: Cluster) -> str:
     taken = set(cluster.services.values_list("name", flat=True))
     tries = ["IoTDB", *(f"IoTDB-{number}" for number in range(1, len(taken) + 2))]
     return next(name for name in tries if name not in taken)
-
-
-def _counted(level: str, number: int) -> str:
-    """Return the word for ``number`` results of a level: only warnings have a plural."""
-    return "warning" if level == "warning" and number == 1 else _MANY[level]

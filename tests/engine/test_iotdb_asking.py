@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tasks import services
+from tasks.audit import CONSOLE
 from tasks.iotdb.document import read
 from tasks.models import BackupTask, Node, Run, Service
 from tasks.sources.iotdb_metadata import IoTDBMetadata
@@ -205,6 +207,15 @@ def _stopped_while_running(task: BackupTask) -> Run:
     kinds.execute(lease)
     timer.join()
     return Run.objects.get(pk=lease.run_id)
+
+
+def test_check_of_a_service_says_health_and_counts(service: Service, server: IoTDB) -> None:
+    give_account(service)
+    health, counted = services.check_service(CONSOLE, service)
+    assert (health.level, health.what) == ("ok", "Health")
+    assert health.detail.startswith("IoTDB 2.0.1-beta: 2 of 2 nodes Running; ")
+    series = counts(inventory(server, data=False))["series"]
+    assert f", {series:,} series, " in counted.detail
 
 
 # --- From here on the server is ended and damaged -------------------------------------------------------------------

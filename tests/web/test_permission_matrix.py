@@ -85,6 +85,7 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "service-new": (INVENTORY, INVENTORY),
     "service-edit": (INVENTORY, INVENTORY),
     "service-delete": (INVENTORY, INVENTORY),
+    "service-check": (None, INVENTORY),
     "node-new": (INVENTORY, INVENTORY),
     "node-edit": (INVENTORY, INVENTORY),
     "node-delete": (INVENTORY, INVENTORY),

@@ -1,0 +1,55 @@
+"""Check: what is found at a node's IoTDB home, and what the IoTDB of a service answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from tasks import permissions, services
+from tasks.audit import actor_of
+from tasks.models import Cluster, Node, Service
+from tasks.sources.base import Finding
+from tasks.views.common import needs
+
+RESULTS = {"ok": "OK", "warning": "Warning", "failed": "Failed"}
+_MANY = {"ok": "OK", "warning": "warnings", "failed": "failed"}
+
+
+@needs(permissions.INVENTORY)
+@require_POST
+def node_check(request: HttpRequest, pk: int) -> HttpResponse:
+    """Look at a node's IoTDB home now, and say what is there."""
+    node = get_object_or_404(Node.objects.select_related("service__cluster"), pk=pk)
+    return _page(request, node, node.service.cluster, services.check_node(actor_of(request), node))
+
+
+@needs(permissions.INVENTORY)
+@require_POST
+def service_check(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask the IoTDB of a service now, and say what it answers."""
+    service = get_object_or_404(Service.objects.select_related("cluster"), pk=pk)
+    return _page(request, service, service.cluster, services.check_service(actor_of(request), service))
+
+
+def _page(request: HttpRequest, thing: Service | Node, cluster: Cluster, found: list[Finding]) -> HttpResponse:
+    """Show what a check found, within the page of the cluster or, without script, on a page of its own."""
+    counts: Counter[str] = Counter(finding.level for finding in found)
+    context = {
+        "thing": thing,
+        "noun": str(thing._meta.verbose_name),
+        "findings": [(finding, RESULTS[finding.level]) for finding in found],
+        "totals": ", ".join(f"{counts[level]} {_counted(level, counts[level])}" for level in RESULTS),
+        "checked_at": timezone.now(),
+    }
+    if getattr(request, "htmx", False):
+        return render(request, "inventory/_checks.html", context)
+    return render(request, "inventory/check.html", {"cluster": cluster, **context})
+
+
+def _counted(level: str, number: int) -> str:
+    """Return the word for ``number`` results of a level: only warnings have a plural."""
+    return "warning" if level == "warning" and number == 1 else _MANY[level]
