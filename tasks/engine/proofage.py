@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from storage.errors import Corrupt
@@ -25,6 +25,18 @@ BEFORE_START = timedelta(minutes=10)
 # A proof may be late by so much before anybody is told.
 PATIENCE = timedelta(days=1)
 _WATCHED = Q(deleted_at__isnull=True, suspended=False)
+_NOT_SICK = Q(healthy__isnull=True) | Q(healthy=True)
+# What ``record.KEPT`` says without naming states: the database then goes by the index of sets that are kept, and not
+# through all runs that ever ended well. A run whose set was proven ends as nothing else.
+_KEPT = Q(
+    kind=Kind.BACKUP,
+    verified_at__isnull=False,
+    ended_at__isnull=False,
+    set_removed_at__isnull=True,
+    damaged_at__isnull=True,
+)
+# A proof seldom waits so long; the bound lets the database go by the index of the line.
+_WAITED = timedelta(days=1)
 
 
 def due_checks(now: datetime) -> QuerySet[Run]:
@@ -33,67 +45,55 @@ def due_checks(now: datetime) -> QuerySet[Run]:
     Left out are tasks that are suspended or start soon, and those of which a check failed within the last hour; one
     that found damage did not fail in that sense.
     """
-    sets = _of_tasks(_old_sets(now))
-    waiting = _failed_since(Kind.CHECK, now - CHECK_AGAIN, now)
-    return _may_start(sets, now).filter(~waiting).order_by(Coalesce("checked_at", "verified_at"), "pk")
+    starting = Q(task__next_run_at__isnull=False, task__next_run_at__lte=now + BEFORE_START)
+    sets = _old_sets(now).exclude(starting).exclude(task_id__in=_failed_since(Kind.CHECK, now - CHECK_AGAIN, now))
+    return sets.select_related("task").order_by(Coalesce("checked_at", "verified_at"), "pk")
 
 
 def due_rehearsals(now: datetime) -> QuerySet[Run]:
     """Return the newest set, made by a service that was not sick, of each task whose last rehearsal is too old."""
-    newest = Run.objects.filter(KEPT, _NOT_SICK, task_id=OuterRef("task_id")).order_by("-id").values("pk")[:1]
-    sets = _of_tasks(_old_rehearsals(now, "task__")).filter(pk=Subquery(newest))
-    waiting = _failed_since(Kind.REHEARSAL, now - REHEARSE_AGAIN, now)
-    return _may_start(sets, now).filter(~waiting).order_by("task__last_rehearsed_at", "pk")
+    newest = Run.objects.filter(KEPT, _NOT_SICK, task_id=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    starting = Q(next_run_at__isnull=False, next_run_at__lte=now + BEFORE_START)
+    tasks = _late_rehearsals(now).exclude(starting)
+    tasks = tasks.exclude(pk__in=_failed_since(Kind.REHEARSAL, now - REHEARSE_AGAIN, now))
+    sets = tasks.order_by().values(newest=Subquery(newest))
+    return Run.objects.filter(pk__in=sets).select_related("task").order_by("task__last_rehearsed_at", "pk")
 
 
 def overdue(now: datetime) -> dict[int, str]:
-    """Return a sentence for each task, by its key, whose proofs are late by more than a day; two queries and two."""
+    """Return a sentence for each task, by its key, whose proofs are late by more than a day; four queries."""
     found: dict[int, str] = {}
-    oldest = _of_tasks(_old_sets(now, PATIENCE)).order_by().values("task_id", "task__check_after_days")
+    oldest = _old_sets(now, PATIENCE).order_by().values("task_id", "task__check_after_days")
     for row in oldest.annotate(made=Min("verified_at")):
         days = row["task__check_after_days"]
         found[row["task_id"]] = (
             f"A set that was made at {stamp(row['made'])} was not checked again within {_days(days)}."
         )
-    late = BackupTask.objects.filter(_WATCHED, _old_rehearsals(now, "", PATIENCE), last_rehearsed_at__isnull=False)
+    late = _late_rehearsals(now, PATIENCE).filter(last_rehearsed_at__isnull=False)
     for task_id, days, last in late.values_list("pk", "rehearse_after_days", "last_rehearsed_at"):
         assert last is not None
-        text = f"The last rehearsal was at {stamp(last)}; there should be one every {_days(days)}."
+        text = f"The last rehearsal was at {stamp(last)}, and the limit is {_days(days)}."
         found[task_id] = f"{found.get(task_id, '')} {text}".strip()
     return found
 
 
-_NOT_SICK = Q(healthy__isnull=True) | Q(healthy=True)
-
-
-def _of_tasks(old: Q) -> QuerySet[Run]:
-    """Return the kept sets for which ``old`` holds, of tasks that are neither deleted nor suspended."""
-    live = Q(task__deleted_at__isnull=True, task__suspended=False)
-    return Run.objects.filter(KEPT, live, old).select_related("task")
-
-
-def _may_start(sets: QuerySet[Run], now: datetime) -> QuerySet[Run]:
-    soon = Q(task__next_run_at__isnull=False, task__next_run_at__lte=now + BEFORE_START)
-    return sets.exclude(soon)
-
-
-def _old_sets(now: datetime, more: timedelta = timedelta(0)) -> Q:
-    """Return the condition for sets without a proof within their task's limit and ``more``; one query."""
-    condition = Q(pk=None)
+def _old_sets(now: datetime, more: timedelta = timedelta(0)) -> QuerySet[Run]:
+    """Return the kept sets without a proof within their task's limit and ``more``, of tasks that are watched."""
+    old = Q(pk=None)
     for days in _limits("check_after_days"):
         limit = now - timedelta(days=days) - more
-        old = [_outside(name, limit, now) for name in ("verified_at", "checked_at", "rehearsed_at")]
-        condition |= Q(*old, task__check_after_days=days)
-    return condition
+        proofs = [_outside(name, limit, now) for name in ("verified_at", "checked_at", "rehearsed_at")]
+        old |= Q(*proofs, task__check_after_days=days)
+    return Run.objects.filter(_KEPT, old, task__deleted_at__isnull=True, task__suspended=False)
 
 
-def _old_rehearsals(now: datetime, prefix: str, more: timedelta = timedelta(0)) -> Q:
-    """Return the condition for tasks, found by ``prefix``, without a rehearsal within their limit; one query."""
-    condition = Q(pk=None)
+def _late_rehearsals(now: datetime, more: timedelta = timedelta(0)) -> QuerySet[BackupTask]:
+    """Return the tasks without a rehearsal within their limit and ``more``."""
+    old = Q(pk=None)
     for days in _limits("rehearse_after_days"):
         limit = now - timedelta(days=days) - more
-        condition |= Q(_outside(f"{prefix}last_rehearsed_at", limit, now), **{f"{prefix}rehearse_after_days": days})
-    return condition
+        old |= Q(_outside("last_rehearsed_at", limit, now), rehearse_after_days=days)
+    return BackupTask.objects.filter(_WATCHED, old)
 
 
 def _outside(name: str, limit: datetime, now: datetime) -> Q:
@@ -107,17 +107,17 @@ def _limits(name: str) -> list[int]:
     return sorted(limits.values_list(name, flat=True).distinct())
 
 
-def _failed_since(kind: Kind, since: datetime, now: datetime) -> Exists:
-    """Return whether a proof of the kind failed, or was stopped, after ``since``."""
+def _failed_since(kind: Kind, since: datetime, now: datetime) -> QuerySet[Run, int | None]:
+    """Return the keys of the tasks of which a proof of the kind failed, or was stopped, after ``since``."""
     ended = Run.objects.filter(
-        task_id=OuterRef("task_id"),
         kind=kind,
         state__in=(RunState.FAILED, RunState.STOPPED),
+        queued_at__gt=since - _WAITED,
         ended_at__gt=since,
         ended_at__lte=now + SKEW,
     )
-    return Exists(ended.exclude(error_code=Corrupt.code))
+    return ended.exclude(error_code=Corrupt.code).values_list("task_id", flat=True)
 
 
 def _days(number: int | None) -> str:
-    return "a day" if number == 1 else f"{number} days"
+    return "1 day" if number == 1 else f"{number} days"

@@ -20,7 +20,7 @@ from tasks.engine import kinds, proofage
 from tasks.engine.place import lies_elsewhere
 from tasks.engine.record import lock_task_of
 from tasks.errors import Refused
-from tasks.models import BackupTask, Run
+from tasks.models import BackupTask, Cluster, Run
 from tasks.models.run import PROOFS
 from tasks.moments import stamp
 from tasks.states import ACTIVE, Kind, RunState, Trigger
@@ -90,7 +90,8 @@ def _chosen(now: datetime) -> list[tuple[Kind, Run]]:
     """Return what is to be queued now: one proof of a cluster that is idle, as many as there is room for."""
     active = list(Run.objects.filter(state__in=ACTIVE).values_list("cluster_id", "kind"))
     taken = {cluster_id for cluster_id, _ in active}
-    room = PER_SLOT * settings.RUN_SLOTS - sum(kind in PROOFS for _, kind in active)
+    idle = Cluster.objects.count() - len(taken)
+    room = min(idle, PER_SLOT * settings.RUN_SLOTS - sum(kind in PROOFS for _, kind in active))
     chosen: list[tuple[Kind, Run]] = []
     for kind, subject in _candidates(now):
         if len(chosen) >= room:
