@@ -20,12 +20,16 @@ from tasks.states import Severity
 
 @dataclass(frozen=True)
 class AlarmType:
-    """One line of the table; ``cleared`` completes the sentence "It is cleared by …"."""
+    """One line of the table.
+
+    ``cleared`` completes the sentence "Cleared by …"; ``action`` is the word of the link to where one acts.
+    """
 
     name: str
     severity: Severity
     cleared: str
     number: str = ""
+    action: str = "View History"
 
 
 ALARMS: dict[str, AlarmType] = {
@@ -37,6 +41,7 @@ ALARMS: dict[str, AlarmType] = {
         Severity.CRITICAL,
         "the next successful restoration or rollback",
         number="12035",
+        action="Show log",
     ),
     "set-damaged": AlarmType(
         "Backup File Set Damaged", Severity.MAJOR, "a check that finds the set whole, or its removal by retention"

@@ -11,15 +11,17 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from tasks import permissions
+from tasks import alarms, permissions
 from tasks.middleware import preference_of
 from tasks.models import Preference, Pulse
+from tasks.states import Severity
 from tasks.workers import WorkersState, workers_state
 from tasks.zones import same_clock
 
 # The theme's button goes round in this order; the first is what a person has who chose nothing.
 THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
 _SECTIONS = {
+    "alarm": "alarms",
     "task": "tasks",
     "restoration": "restorations",
     "safety": "restorations",
@@ -46,6 +48,23 @@ def theme_of(preference: Preference | None) -> Theme:
     now = Preference.Theme(preference.theme) if preference else Preference.Theme.AUTO
     following = THEMES[(THEMES.index(now) + 1) % len(THEMES)]
     return Theme(now.value, str(now.label), following.value, str(following.label))
+
+
+@dataclass(frozen=True)
+class AlarmCount:
+    """How many alarms are not cleared, and in words how serious they are."""
+
+    total: int
+    words: str
+
+
+def alarm_count(counts: dict[str, int]) -> AlarmCount:
+    """Return ``counts`` by severity as the shell tells them."""
+    total = sum(counts.values())
+    if not total:
+        return AlarmCount(0, "No alarms")
+    parts = ", ".join(f"{number:,} {Severity(severity).label.lower()}" for severity, number in counts.items())
+    return AlarmCount(total, f"{total:,} uncleared {'alarm' if total == 1 else 'alarms'}: {parts}")
 
 
 class Shell:
@@ -111,6 +130,16 @@ class Shell:
             silence=settings.TICK_SILENCE_SECONDS,
             host=self.host,
         )
+
+    @cached_property
+    def alarm_counts(self) -> dict[str, int]:
+        """How many alarms of each severity are not cleared."""
+        return alarms.counts()
+
+    @cached_property
+    def alarms(self) -> AlarmCount:
+        """The same, as the shell tells it."""
+        return alarm_count(self.alarm_counts)
 
     @cached_property
     def audit_url(self) -> str:

@@ -108,4 +108,3 @@ def loss_of(run: Run | None) -> dict[str, Any]:
     Its keys are those of ``tasks.engine.restore.loss``.
     """
     return dict(run.parameters.get("loss") or {}) if run is not None and run.kind == Kind.RESTORE else {}
-

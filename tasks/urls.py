@@ -6,6 +6,7 @@ from django.urls import path
 
 from tasks.views import (
     account,
+    alarms,
     checks,
     compare,
     findsets,
@@ -65,6 +66,10 @@ urlpatterns = [
     path("restorations/<int:pk>/delete/", restoring.delete, name="restoration-delete"),
     path("runs/<int:pk>/restore/", findsets.from_run, name="restoration-new-from-run"),
     path("runs/<int:pk>/safety-copies/remove/", restoring.remove_copies, name="safety-copies-remove"),
+    # Alarms
+    path("alarms/", alarms.alarm_list, name="alarms"),
+    path("alarms/news/", alarms.alarm_news, name="alarm-news"),
+    path("alarms/<int:pk>/clear/", alarms.clear, name="alarm-clear"),
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),

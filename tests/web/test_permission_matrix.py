@@ -12,7 +12,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from tasks.models import AuditEvent, BackupTask, Cluster, Node, Restoration, Run, SafetyCopy, Service
+from tasks.alarms import raise_alarm
+from tasks.models import Alarm, AuditEvent, BackupTask, Cluster, Node, Restoration, Run, SafetyCopy, Service
 from tasks.permissions import (
     ADMINISTRATOR,
     AUDITOR,
@@ -75,6 +76,9 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "restoration-delete": (RESTORE, RESTORE),
     "restoration-new-from-run": (None, RESTORE),
     "safety-copies-remove": (RESTORE, RESTORE),
+    "alarms": (VIEW, None),
+    "alarm-news": (VIEW, None),
+    "alarm-clear": (None, RUN),
     "management-nodes": (SYSTEM, SYSTEM),
     "management-nodes-verify": (None, SYSTEM),
     "clusters": (VIEW, None),
@@ -112,8 +116,9 @@ def world(cluster: Cluster, service: Service, node: Node, make_task: Any, make_r
     restoration = make_restoration(cluster)
     restored: Run = make_restoration_run(restoration, RunState.RUNNING, steps=steps_at("confirm"))
     make_copy(restored)
+    alarm = raise_alarm("backup-failed", f"task {task.pk}", cause="It failed.", place=task.name)
     found = {"task": task.pk, "run": run.pk, "cluster": cluster.pk, "service": service.pk, "node": node.pk}
-    return found | {"restoration": restoration.pk, "restored": restored.pk}
+    return found | {"alarm": alarm.pk, "restoration": restoration.pk, "restored": restored.pk}
 
 
 def address(name: str, world: dict[str, int]) -> str:
@@ -122,7 +127,7 @@ def address(name: str, world: dict[str, int]) -> str:
         return reverse(name)
     # The first part of the address says what its number counts.
     kind = {"backups": "task", "runs": "run", "clusters": "cluster", "services": "service", "nodes": "node"}
-    kind |= {"restorations": "restoration"}
+    kind |= {"alarms": "alarm", "restorations": "restoration"}
     thing = "restored" if name == "safety-copies-remove" else kind[str(route.pattern).split("/")[0]]
     return reverse(name, args=[world[thing]])
 
@@ -141,7 +146,8 @@ def ask(client: Client, method: str, url: str) -> HttpResponse:
 
 def state() -> list[Any]:
     """What a request may change."""
-    rows = [list(model.objects.values()) for model in (Run, Node, Service, Cluster, Restoration, SafetyCopy)]
+    models = (Alarm, Run, Node, Service, Cluster, Restoration, SafetyCopy)
+    rows = [list(model.objects.values()) for model in models]
     return [*rows, list(BackupTask.all_tasks.values()), AuditEvent.objects.count()]
 
 
