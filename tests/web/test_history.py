@@ -122,7 +122,7 @@ def test_the_number_of_queries_is_constant(
         read(operator_client, "task-history", task.pk)
     for _ in range(24):
         make_run(task, RunState.SUCCESSFUL)
-    with django_assert_max_num_queries(15) as many:
+    with django_assert_max_num_queries(16) as many:
         read(operator_client, "task-history", task.pk)
     assert len(few) == len(many)
 
