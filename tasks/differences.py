@@ -117,16 +117,16 @@ def _service(name: str, before: Any, now: Any, limit: int) -> ServiceDifference:
     old = None if before is None else Summary.of(before)
     new = None if now is None else Summary.of(now)
     shown = new or old or Summary()
-    counts = _lines(COUNTS, old.counts if old else {}, new.counts if new else {})
     changed = {kind: late for kind, late in shown.unsteady.items() if kind in COUNTS}
     unsteady = [CountLine(COUNTS[kind], shown.counts.get(kind), late) for kind, late in changed.items()]
     if old is None or new is None:
+        counts = _lines(COUNTS, {}, shown.counts)
         only = "before" if new is None else "now"
         return ServiceDifference(name, counts, only, unsteady=unsteady, errors=shown.errors)
     series = _series(old, new)
     return ServiceDifference(
         name,
-        counts,
+        _lines(COUNTS, old.counts, new.counts),
         names=_names(difference(old, new), limit),
         series=series[:limit],
         series_more=max(0, len(series) - limit),
@@ -164,11 +164,19 @@ def _names(found: Mapping[str, Any], limit: int) -> list[NameGroup]:
 
 
 def of_run(run: Run) -> dict[str, Any]:
-    """Return for a page what ``run`` counted, and the difference to the run before that was counted as well."""
+    """Return for a page what ``run`` counted, and the difference to the run before that was counted as well.
+
+    A service that was not counted then is compared with the last time it was.
+    """
     if not run.inventory:
         return {"differences": [], "before": None}
-    before = counted(run.task_id).filter(pk__lt=run.pk).first()
-    return {"differences": compared(before.inventory if before else {}, run.inventory, FEW), "before": before}
+    earlier = counted(run.task_id).filter(pk__lt=run.pk)
+    before = earlier.first()
+    known = {name: before.inventory[name] for name in run.inventory if name in before.inventory} if before else {}
+    for name in run.inventory if before else ():
+        if name not in known and (last := earlier.filter(inventory__has_key=name).first()):
+            known[name] = last.inventory[name]
+    return {"differences": compared(known, run.inventory, FEW), "before": before}
 
 
 def counted(task_id: int | None) -> QuerySet[Run]:

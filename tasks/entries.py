@@ -76,12 +76,12 @@ class Entry:
     @property
     def cannot_check(self) -> str:
         """Why the set cannot be checked at the moment."""
-        return self._gone or self._busy(Kind.CHECK, "checked")
+        return self._gone or self._busy
 
     @property
     def cannot_rehearse(self) -> str:
         """Why the set cannot be rehearsed at the moment."""
-        return self.cannot_restore or self._busy(Kind.REHEARSAL, "rehearsed")
+        return self.cannot_restore or self._busy
 
     @property
     def cannot_salvage(self) -> str:
@@ -92,11 +92,10 @@ class Entry:
     def _gone(self) -> str:
         return "The set was removed" if self.run.set_removed_at else ""
 
-    def _busy(self, kind: Kind, done: str) -> str:
-        proof = self.under_way.get(kind)
-        if proof is None:
-            return ""
-        return f"Being {done} now" if proof.state == RunState.RUNNING else f"Waits to be {done}"
+    @property
+    def _busy(self) -> str:
+        """What proves the set already; one proof of it is made at a time."""
+        return next((badge.word for badge in self._going_on()), "")
 
 
 def proven(run: Run) -> list[Badge]:

@@ -128,6 +128,11 @@ class Row:
         return "Stop was requested" if self.stopping else "" if self.active else "Not running"
 
     @property
+    def cannot_restore(self) -> str:
+        """Why no set of the task can be chosen to be restored."""
+        return "" if self.task.sets_kept else "No set is kept"
+
+    @property
     def cannot_suspend(self) -> str:
         """Why Suspend is impossible."""
         return "" if self.task.periodic else "Only periodic tasks"

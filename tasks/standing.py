@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.models import BackupTask, Run
+from tasks.moments import stamp
 from tasks.units import format_duration
 
 
@@ -23,13 +24,14 @@ class Standing:
 def standing(task: BackupTask, kept: Sequence[Run], rehearsal: Run | None, now: datetime) -> Standing:
     """Return the strongest proof of a task's sets, of which ``kept`` (newest first) count.
 
-    ``rehearsal`` is the last one that ended well. A problem that the last proof found comes before every proof.
+    ``rehearsal`` is the last one that ended well. A damaged set, or a proof that failed, comes before every proof.
     """
     if not kept:
         return Standing("Nothing to restore", details=("No set is kept",), warn=bool(task.last_run_id))
     found = _proof(task, rehearsal, now)
     if task.proof_problem:
-        return Standing("The last proof failed", details=(task.proof_problem,), warn=True)
+        earlier = (f"{found.word} {stamp(found.at)}",) if found.at else ()
+        return Standing("In doubt", details=(task.proof_problem, *earlier), warn=True)
     if kept[0].healthy is False:
         sick = "IoTDB was not well when the newest set was taken"
         return Standing(found.word, found.at, (*found.details, sick), True)

@@ -14,6 +14,7 @@ from tasks.views import (
     restorations,
     restoring,
     runs,
+    sets,
     system,
     taskform,
     tasks,
@@ -48,6 +49,7 @@ urlpatterns = [
     path("runs/<int:pk>/news/", runs.news, name="run-news"),
     path("runs/<int:pk>/log/", runs.log, name="run-log"),
     path("runs/<int:pk>/log.txt", runs.log_download, name="run-log-download"),
+    path("runs/<int:pk>/check/", sets.check, name="run-check"),
     path("runs/<int:pk>/path/", runs.backup_path, name="run-path"),
     # Restoration Management
     path("restorations/", restorations.restoration_list, name="restorations"),

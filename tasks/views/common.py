@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from storage.errors import ConsoleError
@@ -43,3 +43,16 @@ def by_htmx(request: HttpRequest) -> bool:
 def tell_refusal(request: HttpRequest, error: ConsoleError) -> None:
     """Leave the reason of a refusal as a notice for the next page."""
     messages.error(request, str(error))
+
+
+def do(request: HttpRequest, verb: Callable[[], str], fallback: str, *args: Any) -> HttpResponse:
+    """Do ``verb`` and say what came of it; htmx is told to refresh its rows, a browser goes back to its page."""
+    try:
+        messages.success(request, verb())
+    except ConsoleError as error:
+        tell_refusal(request, error)
+    if not by_htmx(request):
+        return back_to(request, fallback, *args)
+    response = render(request, "shell/_messages_oob.html", {"oob": True})
+    response.headers["HX-Trigger"] = "refresh-now"
+    return response

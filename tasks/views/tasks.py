@@ -18,7 +18,7 @@ from tasks.models import BackupFile, BackupTask, Cluster
 from tasks.rows import Row, place_of
 from tasks.selectors import PAGE_SIZE, ListState, number_in
 from tasks.states import Mode, RunState
-from tasks.views.common import back_to, by_htmx, needs, tell_refusal, wanted_next
+from tasks.views.common import back_to, by_htmx, do, needs, tell_refusal, wanted_next
 
 Verb = Callable[[Actor, BackupTask], str]
 
@@ -61,15 +61,7 @@ def task_cells(request: HttpRequest) -> HttpResponse:
 def _verb(request: HttpRequest, pk: int, verb: Verb) -> HttpResponse:
     """Do ``verb`` and say what came of it; htmx is told to refresh its rows, a browser goes back to its page."""
     task = get_object_or_404(BackupTask, pk=pk)
-    try:
-        messages.success(request, verb(actor_of(request), task))
-    except ConsoleError as error:
-        tell_refusal(request, error)
-    if not by_htmx(request):
-        return back_to(request, "tasks")
-    response = render(request, "shell/_messages_oob.html", {"oob": True})
-    response.headers["HX-Trigger"] = "refresh-now"
-    return response
+    return do(request, lambda: verb(actor_of(request), task), "tasks")
 
 
 @require_POST

@@ -32,6 +32,12 @@ FROM_LIST = {
     "verify": lambda page: page.goto(configure_address(page).replace("configure", "verify")),
     "delete": lambda page: page.goto(configure_address(page).replace("configure", "delete")),
 }
+FROM_HISTORY = {
+    "history-unfolded": lambda page: unfold(page),
+    "compare": lambda page: page.get_by_role("link", name="Compare two sets").click(),
+    "run": lambda page: page.goto(log_address(page)),
+    "proof": lambda page: (unfold(page), page.get_by_role("link", name=re.compile("Log of rehearsal")).click()),
+}
 FROM_CLUSTERS = {
     "cluster": lambda page: page.get_by_role("link", name="plant", exact=True).first.click(),
 }
@@ -41,11 +47,25 @@ def configure_address(page: Page) -> str:
     return page.get_by_label("Configure plant-nightly").get_attribute("href") or ""
 
 
+def log_address(page: Page) -> str:
+    return page.locator("a.unfold").first.get_attribute("href") or ""
+
+
+def unfold(page: Page) -> None:
+    """Show what is known of the second run, which was rehearsed."""
+    page.locator("a.unfold").nth(1).click()
+    expect(page.locator(".prooflist")).to_be_visible()
+
+
 def open_named(page: Page, name: str) -> None:
     """Go to the page called ``name`` in the tables above."""
     if name in FROM_LIST:
         find(page, "plant-nightly")
         FROM_LIST[name](page)
+    elif name in FROM_HISTORY:
+        find(page, "plant-nightly")
+        FROM_LIST["history"](page)
+        FROM_HISTORY[name](page)
     elif name in FROM_CLUSTERS:
         page.goto("clusters/")
         FROM_CLUSTERS[name](page)
@@ -64,7 +84,7 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", [*LOGGED_OUT, *PAGES, *FROM_LIST, *FROM_CLUSTERS])
+@pytest.mark.parametrize("name", [*LOGGED_OUT, *PAGES, *FROM_LIST, *FROM_HISTORY, *FROM_CLUSTERS])
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(open_page: Open, name: str) -> None:
     page = open_page(who="" if name in LOGGED_OUT else "administrator")
     open_named(page, name)

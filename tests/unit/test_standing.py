@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.models import BackupTask, Run
+from tasks.moments import stamp
 from tasks.standing import standing
 from tasks.states import Kind, RunState
 from tasks.steplist import shown_steps
@@ -57,7 +58,8 @@ def test_a_proof_that_is_too_old_is_said_as_such() -> None:
 
 def test_a_problem_comes_before_every_proof() -> None:
     problem = "The archive is damaged."
-    assert told(last_rehearsed_at=NOW, proof_problem=problem) == ("!", "The last proof failed", problem)
+    assert told(last_rehearsed_at=NOW, proof_problem=problem) == ("!", "In doubt", problem, f"Proven {stamp(NOW)}")
+    assert told(proof_problem=problem) == ("!", "In doubt", problem)
 
 
 def test_without_sets_there_is_nothing_to_restore() -> None:

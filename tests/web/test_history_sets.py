@@ -137,7 +137,7 @@ def test_each_of_several_services_is_named(operator_client: Client, task: Backup
     run = make_run(task, **after(old, new))
     assert cell(read(operator_client, "task-history", task.pk), "Change") == "IoTDB-1: +2 databases"
     words = plain(read(operator_client, "run-log", run.pk, headers=HTMX))
-    assert "IoTDB : no change" in words and "IoTDB-2 Counted Now Databases 1" in words
+    assert "IoTDB : no change" in words and "IoTDB-2 Counted Number Databases 1" in words
 
 
 def test_long_lists_of_names_end(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
@@ -163,6 +163,21 @@ def test_a_viewer_only_looks(login: Login, task: BackupTask, make_run: MakeRun) 
     for word in ("Check set", "Rehearse<", "Salvage", ">Restore<"):
         assert word not in text
     assert "Compare with another set" in text and "Show log" in text
+
+
+def test_a_set_is_checked_from_its_row(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
+    run = make_run(task)
+    address, here = reverse("run-check", args=[run.pk]), reverse("task-history", args=[task.pk]) + "?before=99"
+    assert f'formaction="{address}" hx-post="{address}"' in read(operator_client, "task-history", task.pk)
+    answer = operator_client.post(address, {"next": here}, follow=True)
+    assert answer.redirect_chain[0] == (here, 302)
+    assert f"The check of the set of run {run.pk} is waiting." in answer.content.decode()
+    check = run.proofs.get()
+    assert (check.kind, check.state, check.started_by_name) == (Kind.CHECK, RunState.WAITING, "operator")
+    again = operator_client.post(address, headers=HTMX)
+    assert again.headers["HX-Trigger"] == "refresh-now"
+    assert "A check of the set is already waiting." in again.content.decode()
+    assert run.proofs.count() == 1
 
 
 def test_the_set_is_chosen_on_the_page(login: Login, task: BackupTask, make_run: MakeRun) -> None:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tasks.models import BackupTask, Run
-from tasks.permissions import ADMINISTRATOR, BACKUP_ADMINISTRATOR
+from tasks.permissions import ADMINISTRATOR, BACKUP_ADMINISTRATOR, OPERATOR, RESTORE_ADMINISTRATOR
 from tasks.states import Mode, RunState
 from tests.conftest import Login, MakeRun, MakeTask
 from tests.web.list_kit import LIST, page, squeezed
@@ -115,3 +115,16 @@ def test_delete_of_a_running_task_warns(login: Login, task: BackupTask, make_run
     make_run(task, RunState.RUNNING, timezone.now())
     text = login(ADMINISTRATOR).get(reverse("task-delete", args=[task.pk])).content.decode()
     assert "The run that is running now is stopped" in text
+
+
+def test_restore_leads_to_the_choice_of_a_set(login: Login, task: BackupTask, make_run: MakeRun) -> None:
+    admin = login(RESTORE_ADMINISTRATOR)
+    address = f'href="/backups/{task.pk}/history/?choose=set"'
+    before = page(admin)
+    assert address not in before and "Restore<small>No set is kept</small>" in before
+    make_run(task)
+    after = page(admin)
+    assert address in after and "No set is kept" not in after
+    assert "choose=set" not in page(login(OPERATOR)) and "No set is kept" not in page(login(OPERATOR))
+    cells = squeezed(admin.get(f"/backups/cells/?ids={task.pk}").content.decode())
+    assert f'id="t{task.pk}-restore" hx-swap-oob="true"' in cells and address in cells

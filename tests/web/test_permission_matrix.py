@@ -60,6 +60,7 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "run-log": (VIEW, None),
     "run-log-download": (VIEW, None),
     "run-path": (VIEW, None),
+    "run-check": (None, RUN),
     "restorations": (VIEW, None),
     "restoration-cells": (VIEW, None),
     "restoration-new": (RESTORE, None),
