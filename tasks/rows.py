@@ -9,8 +9,10 @@ from datetime import timedelta
 from functools import cached_property
 
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from storage.registry import get_path_type
+from tasks.badges import Badge, badge
 from tasks.models import BackupTask, Restoration, Run
 from tasks.progress import Progress, place_in_line, progress_of
 from tasks.states import ACTIVE, PeriodUnit, RunState
@@ -97,6 +99,11 @@ class Row:
         if self.waiting:
             return self.line.words if self.line else ""
         return below_status(self.state, self.task.last_reason)
+
+    @cached_property
+    def proof(self) -> Badge:
+        """How far it is proven that the sets can be restored."""
+        return badge(self.task, timezone.now())
 
     @cached_property
     def progress(self) -> Progress:

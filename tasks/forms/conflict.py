@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from tasks.forms.editor import TaskEditor
+from tasks.forms.proof import PROOF_FIELDS
 from tasks.models import AuditEvent, BackupTask
 from tasks.services import TaskDraft
 from tasks.states import PeriodUnit
@@ -44,6 +45,7 @@ def conflict_of(editor: TaskEditor, current: BackupTask, data: QueryDict) -> Con
     """Return the conflict between the valid ``editor`` and ``current``, the task as it is stored now."""
     draft = editor.draft()
     rows = [*_schedule_rows(draft, current), _services_row(draft, current), *_destination_rows(editor, draft, current)]
+    rows += _proof_rows(editor, draft, current)
     last = AuditEvent.objects.filter(
         target_kind=str(current._meta.verbose_name), target_id=current.pk, result=AuditEvent.Result.SUCCESSFUL
     ).first()
@@ -80,6 +82,18 @@ def _destination_rows(editor: TaskEditor, draft: TaskDraft, current: BackupTask)
         else:
             rows.append(Row(label, _words(field, yours.get(name)), _words(field, saved.get(name))))
     return rows
+
+
+def _proof_rows(editor: TaskEditor, draft: TaskDraft, current: BackupTask) -> list[Row]:
+    fields = editor.form.fields
+    return [
+        Row(str(fields[name].label), _days(getattr(draft, name)), _days(getattr(current, name)))
+        for name in PROOF_FIELDS
+    ]
+
+
+def _days(number: int | None) -> str:
+    return "Never" if number is None else "1 day" if number == 1 else f"{number} days"
 
 
 def _words(field: forms.Field, value: Any) -> str:

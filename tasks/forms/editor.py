@@ -107,6 +107,7 @@ class TaskEditor:
             all_services=self.form.all_services(),
             services=() if self.form.all_services() else tuple(cleaned["services"]),
             secrets=self.secrets(),
+            **self.form.proof_limits(),
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -215,6 +216,8 @@ def stored_values(task: BackupTask) -> dict[str, Any]:
         "version": task.version,
         "path_type": task.path_type,
         "copies": task.copies,
+        "check_after_days": task.check_after_days,
+        "rehearse_after_days": task.rehearse_after_days,
         **task.destination,
     }
     if task.started:

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from storage.base import DestinationForm
 from tasks import sources
 from tasks.forms.editor import TaskEditor
+from tasks.forms.proof import PROOF_FIELDS
 
 
 class Section(LayoutObject):
@@ -45,7 +46,7 @@ class Fold(LayoutObject):
 
 def task_helper(editor: TaskEditor) -> FormHelper:
     """Return the layout of the whole form, in the order of the seed."""
-    sections = [_schedule(), _configuration(), _destination(editor)]
+    sections = [_schedule(), _configuration(), _destination(editor), _proof(editor.form)]
     if editor.task is None:
         sections.insert(0, _task())
     elif not editor.task.periodic:
@@ -111,6 +112,18 @@ def _destination(editor: TaskEditor) -> Section:
         fields.insert(0, Field("path_type", template="tasks/form_path_type.html"))
     source = sources.get(editor.task.data_source) if editor.task else sources.all()[0]
     return Section(f"Destination of {source.label}", "destination-section", *fields)
+
+
+def _proof(form: forms.BaseForm) -> Section:
+    """Return the last section, open where something in it is not as most tasks have it."""
+    usual = {name: _text(form.fields[name].initial) for name in PROOF_FIELDS}
+    is_open = any(form[name].errors or _text(form[name].value()) != usual[name] for name in PROOF_FIELDS)
+    fields = (Field(name, wrapper_class="w3") for name in PROOF_FIELDS)
+    return Section("Proof", "proof", Fold("When sets are proven again", is_open, *fields))
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _helper(*parts: Any) -> FormHelper:

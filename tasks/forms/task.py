@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from storage.registry import available_path_types
 from tasks import sources
 from tasks.forms.fields import Cards, Ticks
+from tasks.forms.proof import ProofForm
 from tasks.forms.schedule import ScheduleForm
 from tasks.models import BackupTask, Cluster, Service
 from tasks.naming import NAME_LIMIT, name_problem
@@ -19,7 +20,7 @@ ALL, SOME = "all", "some"
 GROUPS = ("Metadata and other data", "Service data")
 
 
-class ServicesForm(ScheduleForm):
+class ServicesForm(ProofForm, ScheduleForm):
     """Adds *Assign Service*: all services of the cluster, or some."""
 
     assign = forms.ChoiceField(

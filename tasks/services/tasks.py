@@ -20,7 +20,7 @@ from tasks.vault import KeyLost
 
 _AUDITED = (
     "name", "cluster", "mode", "started", "period", "period_unit", "policy", "data_source", "all_services",
-    "path_type", "destination", "copies",
+    "path_type", "destination", "copies", "check_after_days", "rehearse_after_days",
 )  # fmt: skip
 
 
@@ -40,6 +40,8 @@ class TaskDraft:
     data_source: str = "iotdb-metadata"
     all_services: bool = True
     services: tuple[Service, ...] = ()
+    check_after_days: int | None = 7
+    rehearse_after_days: int | None = None
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     """What was typed now; a secret that is absent stays as it is stored."""
 
@@ -155,7 +157,10 @@ def _locked(task: BackupTask) -> BackupTask:
 
 def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
     """Put the draft onto the task and work out its next run."""
-    for name in ("cluster", "mode", "period", "period_unit", "data_source", "all_services", "path_type", "copies"):
+    for name in (
+        "cluster", "mode", "period", "period_unit", "data_source", "all_services", "path_type", "copies",
+        "check_after_days", "rehearse_after_days",
+    ):  # fmt: skip
         setattr(task, name, getattr(draft, name))
     task.destination = dict(draft.destination)
     task.started = draft.started if draft.mode == Mode.PERIODIC else None

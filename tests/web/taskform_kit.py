@@ -36,6 +36,8 @@ def values(cluster: Cluster, /, **changes: Any) -> dict[str, Any]:
         "path_type": "LocalDir",
         "shown_type": "LocalDir",
         "copies": 7,
+        "check_after_days": 7,
+        "rehearse_after_days": "",
     }
     return {name: value for name, value in (data | changes).items() if value is not None}
 

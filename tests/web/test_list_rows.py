@@ -160,3 +160,23 @@ def test_the_proof_of_the_last_good_set_stays_after_a_run_that_failed(
 def test_a_good_set_without_proof_says_so(admin: Client, make_task: MakeTask, make_run: MakeRun) -> None:
     make_run(make_task(), RunState.WARNINGS, verified_at=None)
     assert "Not read back" in page(admin)
+
+
+def test_restorable_is_said_with_how_it_was_proven_and_since_when(
+    admin: Client, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    now = timezone.now()
+    task = make_task(last_rehearsed_at=now - timedelta(days=3, hours=1), last_checked_at=now - timedelta(days=2))
+    make_run(task, RunState.SUCCESSFUL, at=now - timedelta(hours=1))
+    text = page(admin)
+    assert '<span class="proof proof-ok" title="Restorable, proven by rehearsal 3 days ago">' in text
+    assert '<span class="visually-hidden">Restorable, proven by rehearsal 3 days ago</span>' in text
+    assert re.search(r"Rehearsed <time [^>]*>[34] d ago</time>", text)
+
+
+def test_what_is_wrong_with_a_proof_stands_below_it(admin: Client, make_task: MakeTask, make_run: MakeRun) -> None:
+    problem = "The set of 2026-06-01 03:00 +00:00 is damaged. It has 0 of 12 bytes."
+    make_run(make_task(proof_problem=problem), RunState.SUCCESSFUL, at=timezone.now())
+    text = page(admin)
+    assert 'class="proof proof-warn"' in text and "It has 0 of 12 bytes." in text
+    assert re.search(r'<span class="cause">The set of <time [^>]*>2026-06-01 05:00</time> is damaged\.</span>', text)

@@ -65,6 +65,8 @@ def values(task: BackupTask, **changes: Any) -> dict[str, Any]:
         "assign": "all",
         "copies": task.copies,
         "shown_type": task.path_type,
+        "check_after_days": task.check_after_days or "",
+        "rehearse_after_days": task.rehearse_after_days or "",
     }
     data |= task.destination
     # A box that is not ticked is not sent, and the host key is sent with its server.
@@ -272,3 +274,25 @@ def test_suspending_meanwhile_is_a_conflict_that_names_it(client: Client, period
     services.suspend_task(CONSOLE, periodic, timezone.now())
     page = page_of(client.post(address(periodic), stale))
     assert "The last change: suspend task, by <strong>console</strong>" in page
+
+
+# --- Proof ----------------------------------------------------------------------------------------------------------
+def test_the_limits_of_proofs_are_changed_and_audited(client: Client, periodic: BackupTask) -> None:
+    BackupTask.objects.filter(pk=periodic.pk).update(check_after_days=None, rehearse_after_days=30)
+    page = page_of(client.get(address(periodic)))
+    assert 'name="rehearse_after_days" value="30"' in page
+    assert '<details class="fold" open><summary>When sets are proven again</summary>' in page
+    client.post(address(periodic), values(periodic, check_after_days="14", rehearse_after_days=""))
+    periodic.refresh_from_db()
+    assert (periodic.check_after_days, periodic.rehearse_after_days) == (14, None)
+    event = AuditEvent.objects.get(verb="configure task")
+    assert event.before == {"check_after_days": None, "rehearse_after_days": 30}
+    assert event.after == {"check_after_days": 14, "rehearse_after_days": None}
+
+
+def test_a_conflict_shows_the_limits_of_both(client: Client, login: Login, periodic: BackupTask) -> None:
+    login("Administrator").post(address(periodic), values(periodic, check_after_days="1"))
+    mine = values(periodic, check_after_days="", rehearse_after_days="30")
+    page = page_of(client.post(address(periodic), mine))
+    assert row(page, "Check sets again after") == ("Never", "1 day", True)
+    assert row(page, "Rehearse the newest set after") == ("30 days", "Never", True)

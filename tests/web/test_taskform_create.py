@@ -252,3 +252,28 @@ def test_the_first_wrong_field_has_the_focus(client: Client, cluster: Cluster, a
 def test_typed_markup_is_text(client: Client, cluster: Cluster) -> None:
     page = refused(client, values(cluster, name='"><script>alert(1)</script>'))
     assert "<script>alert" not in page
+
+
+# --- Proof ----------------------------------------------------------------------------------------------------------
+def test_sets_are_checked_every_week_unless_somebody_says_otherwise(client: Client, cluster: Cluster) -> None:
+    page = client.get(NEW).content.decode()
+    assert re.search(r'name="check_after_days" value="7"', page)
+    assert re.search(r'<details class="fold"><summary>When sets are proven again</summary>', page)
+    client.post(NEW, values(cluster, check_after_days="7", rehearse_after_days=""))
+    task = BackupTask.objects.get()
+    assert (task.check_after_days, task.rehearse_after_days) == (7, None)
+    assert AuditEvent.objects.get(verb="create task").after["check_after_days"] == 7
+
+
+def test_an_empty_limit_means_never(client: Client, cluster: Cluster) -> None:
+    client.post(NEW, values(cluster, check_after_days="", rehearse_after_days="30"))
+    task = BackupTask.objects.get()
+    assert (task.check_after_days, task.rehearse_after_days) == (None, 30)
+
+
+@pytest.mark.parametrize("typed", ["0", "366", "x", "-1", "1.5"])
+def test_a_wrong_limit_is_named_and_its_section_is_open(client: Client, cluster: Cluster, typed: str) -> None:
+    page = client.post(NEW, values(cluster, rehearse_after_days=typed)).content.decode()
+    assert page.count("Give a whole number of days from 1 to 365, or leave it empty for never.") == 2
+    assert '<details class="fold" open><summary>When sets are proven again</summary>' in page
+    assert not BackupTask.objects.exists()

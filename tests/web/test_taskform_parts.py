@@ -164,13 +164,13 @@ def test_a_start_within_the_change_of_clocks(client: Client, cluster: Cluster, t
 # --- Copy -----------------------------------------------------------------------------------------------------------
 def test_a_copy_is_a_form_for_a_new_task(client: Client, make_task: MakeTask, all_on_offer: None) -> None:
     destination = {name: SFTP[name] for name in ("ip_mode", "server_ip", "port", "username", "shared_path")}
-    task = make_task("plant-sftp", path_type="SFTP", destination=destination, copies=9)
+    task = make_task("plant-sftp", path_type="SFTP", destination=destination, copies=9, rehearse_after_days=31)
     task.set_secrets({"password": "s3cret"})
     task.save()
     make_task("plant-sftp-copy")
     page = client.get(reverse("task-copy", args=[task.pk])).content.decode()
     assert 'value="plant-sftp-copy-2"' in page
-    for value in ("10.20.4.18", "iotdb-backup", "/srv/backup/iotdb", "9"):
+    for value in ("10.20.4.18", "iotdb-backup", "/srv/backup/iotdb", "9", "31"):
         assert f'value="{value}"' in page
     assert "s3cret" not in page and "passwords are not copied" in page
     assert f'action="{NEW}"' in page
