@@ -30,6 +30,7 @@ _SECTIONS = {
     "service": "clusters",
     "node": "clusters",
     "management": "system",
+    "rehearsal": "system",
 }
 
 

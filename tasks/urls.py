@@ -75,6 +75,7 @@ urlpatterns = [
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),
+    path("system/rehearsals/", system.rehearsals, name="rehearsals"),
     # Clusters
     path("clusters/", inventory.cluster_list, name="clusters"),
     path("clusters/new/", inventory.cluster_new, name="cluster-new"),

@@ -8,6 +8,7 @@ from tasks.engine.checking import CheckSet
 from tasks.engine.execution import Execution
 from tasks.engine.lease import Lease
 from tasks.engine.pipeline import Backup
+from tasks.engine.rehearsing import Rehearsal
 from tasks.engine.restore import settling
 from tasks.engine.restore.restoring import RestoreSet
 from tasks.engine.restore.rollback import RollBack
@@ -18,6 +19,7 @@ from tasks.states import Kind
 EXECUTIONS: dict[str, type[Execution]] = {
     Kind.BACKUP: Backup,
     Kind.CHECK: CheckSet,
+    Kind.REHEARSAL: Rehearsal,
     Kind.RESTORE: RestoreSet,
     Kind.ROLLBACK: RollBack,
 }

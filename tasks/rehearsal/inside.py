@@ -22,6 +22,7 @@ from typing import Any
 
 from tasks.iotdb.base import Account, Endpoint, Health, Summary
 from tasks.iotdb.client import NotAsked, ask_health, take_inventory
+from tasks.rehearsal import network, system
 from tasks.rehearsal.isolation import NotIsolated, isolate
 from tasks.rehearsal.plan import Login, Plan
 from tasks.rehearsal.servers import Ended, Servers
@@ -57,11 +58,13 @@ class Rehearsal:
     def run(self) -> None:
         """Go through it all and tell the answer. Raises what breaks it off."""
         plan = self.plan
-        isolate(plan.scratch, plan.addresses, plan.names, plan.hidden, list(plan.keep))
+        networks = network.make(plan.hosts)
+        isolate(plan.scratch, plan.names, plan.hidden, list(plan.keep))
         unreadable = next((jar for jar in _jars(plan.lib) if not os.access(jar, os.R_OK)), None)
         if unreadable:
             raise NotIsolated(f"{unreadable} may not be read by the account that rehearses")
-        self.servers.start()
+        self.servers.start(networks)
+        system.give_up_rights()
         self.tell("phase", key="health")
         health, login = self.wait()
         started = time.monotonic() - self.began
@@ -109,7 +112,7 @@ class Rehearsal:
 
     def inventory(self, login: Login) -> tuple[Summary | None, str]:
         """Return the summary of the inventory, or None and why there is none."""
-        path = Path(self.plan.scratch) / "inventory.json"
+        path = Path(self.plan.scratch) / "_found.json"
         try:
             left = max(1.0, self.ends - time.monotonic())
             account = Account(login.user, login.password)
@@ -137,8 +140,10 @@ def _end_with_input() -> None:
 def attempt(scratch: str) -> None:
     """Try whether a process can be closed into ``scratch``; what stands in the way is printed, with status 1."""
     try:
-        isolate(scratch, ["198.51.100.1"], ["name.invalid"], [], [])
-    except NotIsolated as reason:
+        network.make([["198.51.100.1"]])
+        isolate(scratch, [("name.invalid", "198.51.100.1")], [], [])
+        system.give_up_rights()
+    except (NotIsolated, network.NoNetwork, OSError) as reason:
         print(reason)
         sys.exit(1)
 
@@ -161,7 +166,7 @@ def main() -> None:
 
     try:
         Rehearsal(plan, tell).run()
-    except NotIsolated as reason:
+    except (NotIsolated, network.NoNetwork) as reason:
         tell("failed", code="isolation", text=str(reason))
     except NoLogin as reason:
         tell("failed", code="login", text=str(reason))

@@ -1,7 +1,7 @@
 """What a rehearsal may see and touch, made from inside fresh namespaces: everything to read, its scratch to write.
 
-The order matters: what is hidden is hidden first, then all that is left becomes read-only, then the rights to undo
-that are given up. After ``isolate`` no process here can write outside of the scratch directory or reach a network.
+The order matters: what is hidden is hidden first, then all that is left becomes read-only. The rights to undo that are
+given up by every server before it starts, and by the first process once they have.
 """
 
 from __future__ import annotations
@@ -15,50 +15,36 @@ from contextlib import suppress
 from tasks.rehearsal import system
 
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-# First of the loopback addresses that stand for host names.
-_FIRST_NAME = 0x7F000101
 
 
 class NotIsolated(Exception):
     """The kernel did not do something that isolation needs; the text says what."""
 
 
-def isolate(
-    scratch: str, addresses: Iterable[str], names: Iterable[str], hidden: Iterable[str], keep: list[str]
-) -> None:
+def isolate(scratch: str, names: Iterable[tuple[str, str]], hidden: Iterable[str], keep: list[str]) -> None:
     """Close this process into its scratch directory; to be called once, in namespaces of its own.
 
-    ``addresses`` and ``names`` are reachable on the loopback afterwards. ``hidden`` directories are empty then, but for
-    what of ``keep`` lies below them. Raises NotIsolated.
+    ``names`` are pairs of a host name and its address. ``hidden`` directories are empty afterwards, but for what of
+    ``keep`` lies below them. What was done can be undone until ``system.give_up_rights``. Raises NotIsolated.
     """
     try:
-        _network(addresses)
-        _hosts(os.path.join(scratch, "hosts"), sorted(names))
+        _hosts(os.path.join(scratch, "_hosts"), names)
         for directory in sorted(set(map(os.path.realpath, hidden)), key=len, reverse=True):
             _hide(directory, [scratch, *keep])
         _hide("/dev", list(_DEVICES))
         _writable(scratch)
         _fresh_proc()
         _read_only({scratch})
-        system.give_up_rights()
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise NotIsolated(f"{os.strerror(error.errno or errno.EIO)}{where}") from error
     _prove(scratch)
 
 
-def _network(addresses: Iterable[str]) -> None:
-    system.loopback_up()
-    for number, address in enumerate(sorted(addresses)):
-        system.add_address(address, number)
-
-
-def _hosts(path: str, names: list[str]) -> None:
-    """Let names resolve here, each to an address of its own, so that nodes on the same ports stay apart."""
-    lines = ["127.0.0.1 localhost", "::1 localhost", f"127.0.0.1 {os.uname().nodename}"]
-    for number, name in enumerate(names):
-        value = _FIRST_NAME + number
-        lines.append(f"{'.'.join(str(value >> shift & 255) for shift in (24, 16, 8, 0))} {name}")
+def _hosts(path: str, names: Iterable[tuple[str, str]]) -> None:
+    """Let host names resolve here as they are given, and nothing else."""
+    lines = [f"{address} {name}" for name, address in names]
+    lines += ["127.0.0.1 localhost", "::1 localhost", f"127.0.0.1 {os.uname().nodename}"]
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     system.mount(path, "/etc/hosts", flags=system.MS_BIND)

@@ -19,12 +19,13 @@ class Login:
 
 @dataclass(frozen=True)
 class ScratchNode:
-    """A node to start: its scratch home, its roles, and where it takes Sessions."""
+    """A node to start: its scratch home, its roles, on which of the hosts, and where it takes Sessions."""
 
     name: str
     home: str
     config_node: bool
     data_node: bool
+    host: int
     rpc_host: str
     rpc_port: int
 
@@ -33,6 +34,7 @@ class ScratchNode:
 class Plan:
     """One service to start. ``scratch`` is the directory that stays writable; all paths are real ones.
 
+    ``hosts`` are given by their addresses, ``names`` are pairs of a host name and the address it stands for.
     ``hidden`` directories look empty inside, but for what of ``keep`` is in them. ``heap_mb`` is that of a DataNode, a
     ConfigNode gets a third. After ``seconds`` everything ends.
     """
@@ -41,8 +43,8 @@ class Plan:
     lib: str
     java: str
     nodes: tuple[ScratchNode, ...]
-    addresses: tuple[str, ...]
-    names: tuple[str, ...]
+    hosts: tuple[tuple[str, ...], ...]
+    names: tuple[tuple[str, str], ...]
     hidden: tuple[str, ...]
     keep: tuple[str, ...]
     logins: tuple[Login, ...]
@@ -58,6 +60,8 @@ class Plan:
         """Return the plan of a line."""
         values: dict[str, Any] = json.loads(line)
         values["nodes"] = [ScratchNode(**node) for node in values["nodes"]]
+        values["hosts"] = [tuple(host) for host in values["hosts"]]
+        values["names"] = [tuple(pair) for pair in values["names"]]
         values["logins"] = [Login(**login) for login in values["logins"]]
         plain: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in values.items()}
         return cls(**plain)

@@ -9,18 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.rehearsal.configuration import places, rewrite, rpc_endpoint
+from tasks.rehearsal.configuration import rewrite, rpc_endpoint
+from tasks.rehearsal.hosting import Standing, Unpacked, Unplannable, settle
 from tasks.rehearsal.outside import ROOT
 from tasks.rehearsal.plan import Login, Plan, ScratchNode
 from tasks.sources.iotdb_properties import read
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _IDENTITIES = ("data/confignode/system/confignode-system.properties", "data/datanode/system/system.properties")
-_PORT = re.compile(r"(?:cn|dn)_\w*port")
 
 
-class Unplannable(Exception):
-    """An archive from which no service can be started here; the text says why."""
+__all__ = ["Given", "Unplannable", "make_plan", "node_facts"]
 
 
 @dataclass(frozen=True)
@@ -50,27 +49,23 @@ def make_plan(scratch: str, facts: Mapping[str, Any], given: Given) -> Plan:
 
     Raises Unplannable, OSError.
     """
-    nodes, said, elsewhere = [], [], []
-    ports: dict[str, str] = {}
+    nodes: list[Unpacked] = []
+    elsewhere: list[str] = []
     for fact in node_facts(facts):
         home = os.path.join(scratch, fact["name"])
         if os.path.realpath(home) != home or not os.path.isdir(home):
             raise Unplannable(f"it holds no directory of its node {fact['name']}")
         configured = rewrite(home)
-        known = configured.settings | _identity(home)
-        _apart(fact, known, ports)
-        host, port = rpc_endpoint(known)
-        nodes.append(ScratchNode(fact["name"], home, bool(fact["config_node"]), bool(fact["data_node"]), host, port))
-        said.append(known)
+        nodes.append(Unpacked(fact, home, configured.settings | _identity(home)))
         elsewhere += [fact.get("home", ""), *fact.get("directories", {}).values(), *configured.elsewhere]
-    wanted = places(said)
+    standing = settle(nodes)
     return Plan(
         scratch=scratch,
         lib=given.lib,
         java=given.java,
-        nodes=tuple(nodes),
-        addresses=tuple(sorted(wanted.addresses)),
-        names=tuple(sorted(wanted.names)),
+        nodes=tuple(_node(node, host, standing) for node, host in zip(nodes, standing.host_of, strict=True)),
+        hosts=standing.hosts,
+        names=standing.names,
         hidden=_hidden([*given.hidden, *elsewhere]),
         keep=_kept(given),
         logins=given.logins,
@@ -79,25 +74,21 @@ def make_plan(scratch: str, facts: Mapping[str, Any], given: Given) -> Plan:
     )
 
 
+def _node(node: Unpacked, host: int, standing: Standing) -> ScratchNode:
+    """Return a node to start; one that takes Sessions everywhere is asked at an address of its host."""
+    name, port = rpc_endpoint(node.known)
+    if len(standing.hosts) > 1 and name == "127.0.0.1":
+        name = standing.hosts[host][0]
+    fact = node.fact
+    return ScratchNode(fact["name"], node.home, bool(fact["config_node"]), bool(fact["data_node"]), host, name, port)
+
+
 def _identity(home: str) -> dict[str, str]:
     """Return what the nodes wrote of themselves at their first start; it counts more than their configuration."""
     found: dict[str, str] = {}
     for name in _IDENTITIES:
         found |= read(os.path.join(home, name)) or {}
     return found
-
-
-def _apart(fact: Mapping[str, Any], known: Mapping[str, str], ports: dict[str, str]) -> None:
-    """Refuse two nodes on the same port: they were on different hosts, and listen on the wildcard address."""
-    prefixes = [prefix for prefix, role in (("cn", "config_node"), ("dn", "data_node")) if fact[role]]
-    for name, port in known.items():
-        if _PORT.fullmatch(name) and name[:2] in prefixes and port.isdecimal():
-            other = ports.setdefault(port, fact["name"])
-            if other != fact["name"]:
-                raise Unplannable(
-                    f"its nodes {other} and {fact['name']} both have port {port}, as on different hosts, and a "
-                    "rehearsal starts all nodes of a service in one place"
-                )
 
 
 def _hidden(places: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from functools import partial
 
 from tasks.rehearsal import system
 from tasks.rehearsal.plan import Plan, ScratchNode
@@ -53,11 +54,13 @@ class Servers:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._networks: list[int | None] = []
         self._running: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
         self.peak = 0
 
-    def start(self) -> None:
-        """Start every ConfigNode, then every DataNode. Raises OSError."""
+    def start(self, networks: list[int | None]) -> None:
+        """Start every ConfigNode, then every DataNode, each in the network of its host. Raises OSError."""
+        self._networks = networks
         for role in MAIN:
             for node in self._plan.nodes:
                 if role in roles_of(node.config_node, node.data_node):
@@ -98,14 +101,22 @@ class Servers:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                preexec_fn=system.end_with_parent,
+                preexec_fn=partial(_enter, self._networks[node.host]),
             )
         self._running[f"{role} {node.name}"] = (process, log)
 
     def _temporary(self) -> str:
-        path = os.path.join(self._plan.scratch, "tmp")
+        path = os.path.join(self._plan.scratch, "_tmp")
         os.makedirs(path, mode=0o700, exist_ok=True)
         return path
+
+
+def _enter(network: int | None) -> None:
+    """Become what a server may be: in its host's network, without rights, and no longer there than its parent."""
+    if network is not None:
+        system.enter_network(network)
+    system.give_up_rights()
+    system.end_with_parent()
 
 
 def last_error(log: str) -> str:

@@ -28,6 +28,7 @@ _KEPT = {
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCGIFINDEX = 0x8916, 0x891C, 0x8913, 0x8914, 0x8933
 _IFF_UP = 1
+_CLONE_NEWNET = 0x40000000
 _DOUBLES_SECONDS = 5.0
 _CAPABILITIES_V3 = 0x20080522
 
@@ -69,6 +70,18 @@ def give_up_rights() -> None:
     head = struct.pack("=II", _CAPABILITIES_V3, 0)
     if _libc.capset(head, bytes(24)):
         raise OSError(ctypes.get_errno(), "capset")
+
+
+def new_network() -> None:
+    """Put the calling thread into a new network namespace. Raises OSError."""
+    if _libc.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "a further network namespace")
+
+
+def enter_network(descriptor: int) -> None:
+    """Put the calling thread into the network namespace of ``descriptor``. Raises OSError."""
+    if _libc.setns(descriptor, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "entering a network namespace")
 
 
 def loopback_up() -> None:

@@ -16,7 +16,7 @@ from tasks.services.inventory import (
     save_node,
     save_service,
 )
-from tasks.services.proofs import check_set
+from tasks.services.proofs import check_set, rehearse
 from tasks.services.restorations import (
     RestorationDraft,
     confirm_restoration,
@@ -52,6 +52,7 @@ __all__ = [
     "delete_service",
     "delete_task",
     "find_sets",
+    "rehearse",
     "remove_safety_copies",
     "restore_found",
     "restore_from_run",

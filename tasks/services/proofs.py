@@ -8,7 +8,7 @@ from django.db import transaction
 
 from tasks import audit, permissions
 from tasks.audit import Actor
-from tasks.engine import dispatch, proofs
+from tasks.engine import dispatch, proofs, rehearsable
 from tasks.models import Run
 from tasks.services.common import require
 from tasks.states import Kind, Trigger
@@ -25,3 +25,20 @@ def check_set(actor: Actor, run: Run, now: datetime) -> Run:
         audit.record(actor, "check set", run.thing, note=f"set of run {run.pk}, run {check.pk}")
     dispatch.offer(now)
     return check
+
+
+def rehearse(actor: Actor, run: Run, now: datetime) -> Run:
+    """Queue a rehearsal of the set of a backup ``run`` and hand it to the workers; return the run of the rehearsal.
+
+    Raises ``Lacking``, with the cure, where this machine lacks what a rehearsal needs, and ``Refused`` as ``check_set``
+    does.
+    """
+    require(actor, permissions.RUN, "rehearse set", run.thing)
+    refused = rehearsable.refusal(rehearsable.lacking_for(run))
+    if refused is not None:
+        raise refused
+    with transaction.atomic():
+        rehearsal = proofs.queue_proof(Kind.REHEARSAL, run, Trigger.PERSON, now, actor)
+        audit.record(actor, "rehearse set", run.thing, note=f"set of run {run.pk}, run {rehearsal.pk}")
+    dispatch.offer(now)
+    return rehearsal

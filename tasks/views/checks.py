@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -37,17 +38,19 @@ def service_check(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _page(request: HttpRequest, thing: Service | Node, cluster: Cluster, found: list[Finding]) -> HttpResponse:
     """Show what a check found, within the page of the cluster or, without script, on a page of its own."""
-    counts: Counter[str] = Counter(finding.level for finding in found)
-    context = {
-        "thing": thing,
-        "noun": str(thing._meta.verbose_name),
-        "findings": [(finding, RESULTS[finding.level]) for finding in found],
-        "totals": ", ".join(f"{counts[level]} {_counted(level, counts[level])}" for level in RESULTS),
-        "checked_at": timezone.now(),
-    }
+    context = {"thing": thing, "noun": str(thing._meta.verbose_name), "checked_at": timezone.now(), **shown(found)}
     if getattr(request, "htmx", False):
         return render(request, "inventory/_checks.html", context)
     return render(request, "inventory/check.html", {"cluster": cluster, **context})
+
+
+def shown(found: list[Finding]) -> dict[str, Any]:
+    """Return what a list of findings shows: each with its word, and totals such as ``3 OK, 1 warning, 0 failed``."""
+    counts: Counter[str] = Counter(finding.level for finding in found)
+    return {
+        "findings": [(finding, RESULTS[finding.level]) for finding in found],
+        "totals": ", ".join(f"{counts[level]} {_counted(level, counts[level])}" for level in RESULTS),
+    }
 
 
 def _counted(level: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""The page of the management nodes."""
+"""The pages under System: the management nodes, and what rehearsals need of this one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from storage.registry import get_path_type
 from tasks import permissions
 from tasks.audit import actor_of
+from tasks.engine import rehearsable
 from tasks.errors import EditConflict
 from tasks.forms.editor import unjudged
 from tasks.forms.management import NodesEditor
 from tasks.models import ManagementNodes
 from tasks.services.system import save_management_nodes, verify_standby
+from tasks.views.checks import shown
 from tasks.views.common import needs, tell_refusal
 from tasks.views.verify import Report, answer, wrong_fields
 
@@ -55,6 +58,14 @@ def verify_nodes(request: HttpRequest) -> HttpResponseBase:
     wrong = list(wrong_fields(editor.standby))
     checks = iter(wrong) if wrong else verify_standby(actor_of(request), parameters, typed)
     return answer(request, report, checks, partial(_page, request, editor, judged=False))
+
+
+@needs(permissions.SYSTEM)
+@require_GET
+def rehearsals(request: HttpRequest) -> HttpResponse:
+    """Show what a rehearsal needs of this machine, what of it is there, and how the rest is had."""
+    context = {"looked_at": timezone.now(), **shown(rehearsable.findings())}
+    return render(request, "system/rehearsals.html", context)
 
 
 def _page(request: HttpRequest, editor: NodesEditor, *, judged: bool = True, **more: Any) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Being somebody else: a command that runs as an account without privileges, which still finds Python and the code."""
+"""Rehearsing a set in the test's own process, looking at what it left, and being an account without privileges."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+from django.utils import timezone
+
+from tasks import services
+from tasks.audit import CONSOLE
+from tasks.engine import kinds
+from tasks.engine.lease import Lease, claim
+from tasks.engine.snapshot import scratch_directory
+from tasks.models import Run
 from tasks.rehearsal import outside
 
 NOBODY = 65534
@@ -43,3 +52,37 @@ def as_nobody(*seen: str) -> Iterator[tuple[list[str], str]]:
         yield ["unshare", "--mount", sys.executable, "-c", code], place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def rehearse_now(run: Run) -> Run:
+    """Rehearse the set of ``run`` from click to result and return the rehearsal as it stands then."""
+    lease = begin_rehearsal(run)
+    kinds.execute(lease)
+    return Run.objects.get(pk=lease.run_id)
+
+
+def begin_rehearsal(run: Run) -> Lease:
+    """Queue a rehearsal of the set of ``run`` and claim it, as a worker would."""
+    lease = claim(services.rehearse(CONSOLE, run, timezone.now()).pk, timezone.now())
+    assert lease is not None
+    return lease
+
+
+def states(rehearsal: Run) -> dict[str, str]:
+    """Return the state of each step."""
+    return {step["key"]: step["state"] for step in rehearsal.steps}
+
+
+def text_of(rehearsal: Run, key: str) -> str:
+    """Return what a step said."""
+    return next(str(step["text"]) for step in rehearsal.steps if step["key"] == key)
+
+
+def leftovers() -> list[str]:
+    """Return what rehearsals left on this machine: files of the spool, and processes that name it."""
+    spool = scratch_directory()
+    found = [path.name for path in Path(spool).iterdir()]
+    for process in psutil.process_iter(["cmdline"]):
+        if any(f"{spool}/run-" in part for part in process.info["cmdline"] or ()):
+            found.append(f"process {process.pid}")
+    return found

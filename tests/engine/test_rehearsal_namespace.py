@@ -25,9 +25,13 @@ from tests.engine.rehearsal_kit import as_nobody
 _PROBE = """
 import json, os, socket, sys
 sys.path.insert(0, {root!r})
+from tasks.rehearsal import network, system
 from tasks.rehearsal.isolation import isolate
 given = json.loads(sys.argv[1])
-isolate(given["scratch"], given["addresses"], given["names"], given["hidden"], given["keep"])
+network.make([given["addresses"]])
+names = [(name, network.name_address(number, True)) for number, name in enumerate(given["names"])]
+isolate(given["scratch"], names, given["hidden"], given["keep"])
+system.give_up_rights()
 def tried(work):
     try:
         return work() or "done"
@@ -40,7 +44,6 @@ def listen(host):
     with socket.create_server((socket.getaddrinfo(host, 7000)[0][4][0], 0),
                               family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
         return server.getsockname()[0]
-from tasks.rehearsal import system
 print(json.dumps({{
     "written": {{path: tried(lambda: write(path)) for path in given["write"]}},
     "listed": {{path: tried(lambda: ",".join(sorted(os.listdir(path))) or "empty") for path in given["list"]}},

@@ -116,9 +116,35 @@ def test_nodes_of_different_hosts_on_the_same_ports_are_told_apart_from_nodes_of
     nodes = [node_of(tmp_path, name) for name in ("node1", "node2")]
     for number, node in enumerate(nodes):
         write_conf(tmp_path / node["name"], f"cn_internal_port={10710 + number}\ndn_rpc_port={6667 + number}\n")
-    assert len(make_plan(str(tmp_path), {"source": {"nodes": nodes}}, GIVEN).nodes) == 2
-    write_conf(tmp_path / "node2", "cn_internal_port=10711\ndn_rpc_port=6667\n")
-    with pytest.raises(Unplannable, match="node1 and node2 both have port 6667"):
+    plan = make_plan(str(tmp_path), {"source": {"nodes": nodes}}, GIVEN)
+    assert (plan.hosts, [node.host for node in plan.nodes]) == (((),), [0, 0])
+
+    for name in ("node1", "node2"):
+        write_conf(
+            tmp_path / name, f"dn_rpc_port=6667\ndn_internal_address={name}\ncn_internal_address=10.0.0.{name[-1]}\n"
+        )
+    plan = make_plan(str(tmp_path), {"source": {"nodes": nodes}}, GIVEN)
+    assert plan.names == (("node1", "198.18.1.1"), ("node2", "198.18.1.2"))
+    assert plan.hosts == (("10.0.0.1", "198.18.1.1"), ("10.0.0.2", "198.18.1.2"))
+    assert [(node.host, node.rpc_host, node.rpc_port) for node in plan.nodes] == [
+        (0, "10.0.0.1", 6667),
+        (1, "10.0.0.2", 6667),
+    ]
+
+
+def test_two_nodes_of_one_host_on_the_same_port_are_refused(tmp_path: Path) -> None:
+    nodes = [node_of(tmp_path, name) for name in ("node1", "node2", "node3")]
+    for node, address in zip(nodes, ("10.0.0.1", "10.0.0.2", "10.0.0.1"), strict=True):
+        write_conf(tmp_path / node["name"], f"dn_rpc_port=6667\ndn_internal_address={address}\n")
+    with pytest.raises(Unplannable, match="node1 and node3 both have port 6667 on the same host"):
+        make_plan(str(tmp_path), {"source": {"nodes": nodes}}, GIVEN)
+
+
+def test_nodes_on_the_same_ports_without_addresses_of_their_own_are_refused(tmp_path: Path) -> None:
+    nodes = [node_of(tmp_path, name) for name in ("node1", "node2")]
+    for node in nodes:
+        write_conf(tmp_path / node["name"], "dn_rpc_port=6667\ndn_internal_address=127.0.0.1\n")
+    with pytest.raises(Unplannable, match="no address of its own"):
         make_plan(str(tmp_path), {"source": {"nodes": nodes}}, GIVEN)
 
 

@@ -82,6 +82,7 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "alarm-clear": (None, RUN),
     "management-nodes": (SYSTEM, SYSTEM),
     "management-nodes-verify": (None, SYSTEM),
+    "rehearsals": (SYSTEM, None),
     "clusters": (VIEW, None),
     "cluster-new": (INVENTORY, INVENTORY),
     "cluster": (VIEW, None),

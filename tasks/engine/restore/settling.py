@@ -38,7 +38,7 @@ def honest(run: Run, outcome: Outcome) -> Outcome:
 def end_steps(run_id: int, now: datetime) -> None:
     """End the step that a lost worker was at."""
     run = Run.objects.get(pk=run_id)
-    if run.kind in RESTORES and run.state not in ACTIVE:
+    if run.state not in ACTIVE:
         steps = broken_off(run.steps, "The worker was lost in this step.", now)
         if steps != run.steps:
             Run.objects.filter(pk=run_id).update(steps=steps)
