@@ -14,6 +14,7 @@ from storage.base import Store
 from storage.registry import get_path_type
 from tasks import sources
 from tasks.errors import NothingToBackUp
+from tasks.hosts.base import HostSpec
 from tasks.iotdb.base import Account, Endpoint
 from tasks.models import BackupTask, Node, Run, Service
 from tasks.naming import file_name
@@ -71,7 +72,22 @@ class Snapshot:
 
 def node_spec(node: Node) -> NodeSpec:
     """Return a node as a data source sees it."""
-    return NodeSpec(node.name, node.home, node.config_node, node.data_node, node.rpc_host, node.rpc_port)
+    roles = node.config_node, node.data_node
+    return NodeSpec(node.name, node.home, *roles, node.rpc_host, node.rpc_port, host_spec(node))
+
+
+def host_spec(node: Node) -> HostSpec:
+    """Return how the machine of a node is reached; secrets that are lost are told of when it is."""
+    if node.reach == Reach.LOCAL:
+        return HostSpec(sudo_user=node.sudo_user)
+    secrets, problem = {}, ""
+    try:
+        secrets = node.secrets()
+    except KeyLost:
+        problem = "The stored password or key cannot be decrypted: the console's key for secrets is another one now."
+    return HostSpec(
+        node.reach, node.ssh_address, node.ssh_port, node.ssh_user, node.host_key, node.sudo_user, secrets, problem
+    )
 
 
 def service_spec(service: Service) -> ServiceSpec:

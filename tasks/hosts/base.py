@@ -22,7 +22,7 @@ class HostSpec:
     """How a machine is reached: this one, or another one by SSH, where need be as ``sudo_user``.
 
     ``host_key`` is the pinned key (``ssh-ed25519 SHA256:…``). ``secrets`` holds ``password``, or ``private_key`` and
-    its ``passphrase``; the password is sudo's as well.
+    its ``passphrase``; the password is sudo's as well. ``problem`` says why they are not known.
     """
 
     reach: str = "local"
@@ -32,6 +32,7 @@ class HostSpec:
     host_key: str = ""
     sudo_user: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    problem: str = ""
 
 
 class FileStat(NamedTuple):
@@ -76,6 +77,15 @@ class Process(NamedTuple):
     command: tuple[str, ...]
 
 
+class Remark(NamedTuple):
+    """What is worth knowing of how a machine is reached; ``cure`` says what to do where it is not ``well``."""
+
+    what: str
+    detail: str
+    well: bool = True
+    cure: str = ""
+
+
 class Host(ABC):
     """A machine that is reached; use as a context manager. Paths are absolute.
 
@@ -84,6 +94,11 @@ class Host(ABC):
 
     exact_times: ClassVar[bool] = True
     spec: HostSpec
+
+    @property
+    @abstractmethod
+    def account(self) -> str:
+        """Return whose rights on files count there, in a sentence after "the account"."""
 
     # --- Looking ------------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -109,6 +124,10 @@ class Host(ABC):
     @abstractmethod
     def open(self, path: str) -> HostFile:
         """Open a regular file, links not followed; never waits for a named pipe."""
+
+    @abstractmethod
+    def forbidden(self, paths: Iterable[str]) -> Iterator[str]:
+        """Yield those of ``paths``, regular files, that are there and may not be read."""
 
     @abstractmethod
     def now(self) -> float:
@@ -160,6 +179,10 @@ class Host(ABC):
 
         Nothing is given to it to read, and what it leaves running in the background goes on. Raises TimeoutError.
         """
+
+    @abstractmethod
+    def remarks(self) -> list[Remark]:
+        """Return how the machine is reached, and what the account may do there besides reading files."""
 
     @abstractmethod
     def close(self) -> None:

@@ -9,14 +9,15 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from tasks.hosts import commands
-from tasks.hosts.base import Buffer, Done, FileStat, Host, HostSpec
+from tasks.hosts import commands, remarks
+from tasks.hosts.base import Buffer, Done, FileStat, Host, HostSpec, Remark
 
 # Without O_NONBLOCK a file that became a named pipe meanwhile would hold the caller for ever.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TRY_SECONDS = 10.0
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -46,6 +47,11 @@ class LocalHost(Host):
 
     def __init__(self, spec: HostSpec | None = None) -> None:
         self.spec = spec or HostSpec()
+
+    @property
+    def account(self) -> str:
+        """Return the console's account."""
+        return f"{_account() or f'with the number {os.geteuid()}'} of the console"
 
     def stat(self, path: str) -> FileStat:
         """Return what a name stands for, links followed."""
@@ -79,6 +85,12 @@ class LocalHost(Host):
             os.close(fd)
             raise OSError(errno.ENXIO, os.strerror(errno.ENXIO), path)
         return LocalFile(fd)
+
+    def forbidden(self, paths: Iterable[str]) -> Iterator[str]:
+        """Yield those of ``paths`` that may not be read."""
+        for path in paths:
+            if not os.access(path, os.R_OK, effective_ids=True) and os.path.lexists(path):
+                yield path
 
     def now(self) -> float:
         """Return the clock."""
@@ -138,7 +150,7 @@ class LocalHost(Host):
     def run(self, command: str, seconds: float) -> Done:
         """Run a shell command in a session of its own."""
         line = commands.kept(command)
-        if self.spec.sudo_user and self.spec.sudo_user != _account():
+        if self._by_sudo():
             line = commands.by_sudo(self.spec.sudo_user, ["-n"], line)
         try:
             process = subprocess.Popen(
@@ -162,8 +174,15 @@ class LocalHost(Host):
                     stream.close()
         return Done(process.returncode, commands.text(output or (errors if process.returncode else b"")))
 
+    def remarks(self) -> list[Remark]:
+        """Return whether commands can be run as the IoTDB account, where there is one."""
+        return [remarks.of_sudo(self.spec, self.run("true", _TRY_SECONDS))] if self._by_sudo() else []
+
     def close(self) -> None:
         """Do nothing: nothing is open."""
+
+    def _by_sudo(self) -> bool:
+        return self.spec.sudo_user not in ("", _account())
 
 
 def _account() -> str:

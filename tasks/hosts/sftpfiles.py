@@ -100,6 +100,30 @@ class SFTPFiles(Host):
             handle = requests.open_file(self.wire, path)
             return SFTPFile(self.wire, handle, known.size, lambda: self.guard(path))
 
+    def forbidden(self, paths: Iterable[str]) -> Iterator[str]:
+        """Yield those of ``paths`` that may not be read: the server is asked to open each."""
+        names = list(paths)
+        for start in range(0, len(names), _TOGETHER):
+            yield from self._forbidden(names[start : start + _TOGETHER])
+
+    def _forbidden(self, paths: list[str]) -> list[str]:
+        found = []
+        with self.talking():
+            for path, number in self._opening(paths):
+                try:
+                    self.wire.forget(
+                        self.wire.send(Packet.CLOSE, string(self.wire.take(number, Packet.HANDLE).string()))
+                    )
+                except Refusal as refusal:
+                    if refusal.code == Code.PERMISSION_DENIED:
+                        found.append(path)
+        return found
+
+    def _opening(self, paths: list[str]) -> list[tuple[str, int]]:
+        """Send the requests to open several files, and return the number of each."""
+        fields = (requests.READ, requests.NO_ATTRIBUTES)
+        return [(path, self.wire.send(Packet.OPEN, path_bytes(path), *fields)) for path in paths]
+
     def contents(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield path and content of small files, several at a time."""
         names = list(paths)

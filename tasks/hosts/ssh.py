@@ -15,8 +15,8 @@ from storage.sftp.commands import Ended
 from storage.sftp.link import Link
 from storage.sftp.wire import Wire
 from storage.sftp.words import Place
-from tasks.hosts import commands, words
-from tasks.hosts.base import Done, HostSpec
+from tasks.hosts import commands, remarks, words
+from tasks.hosts.base import Done, HostSpec, Remark
 from tasks.hosts.sftpfiles import SFTPFiles
 from tasks.hosts.sudo import Sudo
 
@@ -42,6 +42,8 @@ class SSHHost(SFTPFiles):
         self._sudo = Sudo(spec) if spec.sudo_user not in ("", spec.user) else None
         self._clock: Clock | None = None
         with self.talking():
+            if spec.problem:
+                raise words.no_secrets(spec.problem)
             self._link = Link(self._place)
             try:
                 self._link.check_key(spec.host_key)
@@ -50,6 +52,11 @@ class SSHHost(SFTPFiles):
             except BaseException:
                 self._link.end()
                 raise
+
+    @property
+    def account(self) -> str:
+        """Return the account on the other machine."""
+        return f"{self.spec.sudo_user or self.spec.user} on {self.spec.address}"
 
     @property
     def wire(self) -> Wire:
@@ -108,6 +115,15 @@ class SSHHost(SFTPFiles):
     def _execute(self, line: str, seconds: float, first: bytes = b"") -> Ended:
         with self.talking():
             return self._link.execute(line, seconds, first)
+
+    def remarks(self) -> list[Remark]:
+        """Return how the machine is reached, whether commands and sudo work, and how the clocks differ."""
+        clock = self.clock()
+        if self._sudo and clock.told:
+            commands_work = remarks.of_sudo(self.spec, self.run("true", _ASK_SECONDS))
+        else:
+            commands_work = remarks.of_commands(self.spec, clock.told)
+        return [remarks.of_connection(self.spec), commands_work, remarks.of_clock(clock.ahead, clock.told)]
 
     def close(self) -> None:
         """End the connection; does not wait for the server."""

@@ -108,6 +108,13 @@ def no_shell(spec: HostSpec) -> ConsoleError:
     )
 
 
+def no_secrets(problem: str) -> ConsoleError:
+    """Return what is said where the stored secrets cannot be opened."""
+    return AuthenticationFailed(
+        problem, cure="Bring back the key file of the console, or type the secret on the page of the node again."
+    )
+
+
 def no_commands(spec: HostSpec) -> ConsoleError:
     """Return what is said where a command is wanted of an account that runs none."""
     return final(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.hosts import LocalHost
 from tasks.rehearsal.configuration import rewrite, rpc_endpoint
 from tasks.rehearsal.hosting import Standing, Unpacked, Unplannable, settle
 from tasks.rehearsal.outside import ROOT
@@ -87,7 +88,7 @@ def _identity(home: str) -> dict[str, str]:
     """Return what the nodes wrote of themselves at their first start; it counts more than their configuration."""
     found: dict[str, str] = {}
     for name in _IDENTITIES:
-        found |= read(os.path.join(home, name)) or {}
+        found |= read(LocalHost(), os.path.join(home, name)) or {}
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from storage.checks import Estimate
+from storage.errors import StoreError
 from tasks import sources
 from tasks.engine import record
 from tasks.engine.snapshot import service_spec
@@ -31,7 +32,7 @@ def room_needed(task: BackupTask, services: list[Service], copies: int) -> Calla
     def survey() -> Estimate | None:
         try:
             size = sum(source.survey(spec).bytes for spec in specs)
-        except SourceError:
+        except (SourceError, StoreError):
             return None
         return Estimate(size, sets) if size else None
 

@@ -6,12 +6,13 @@ caller passes values (``ServiceSpec``) and gets values back, so a source can be 
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
+from tasks.engine.archive import Attributes, Member
+from tasks.hosts.base import HostSpec
 from tasks.iotdb.base import Account, Endpoint
 
 Level = Literal["ok", "warning", "failed"]
@@ -26,7 +27,10 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A host of a service: its name, the absolute path of its home, its roles, its RPC address if it has one."""
+    """A host of a service: its name, the absolute path of its home, its roles, its RPC address if it has one.
+
+    ``host`` is how its files are reached.
+    """
 
     name: str
     home: str
@@ -34,6 +38,7 @@ class NodeSpec:
     data_node: bool
     rpc_host: str = ""
     rpc_port: int | None = None
+    host: HostSpec = HostSpec()
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,16 @@ class Archive(Protocol):
     def broken(self) -> bool:
         """Whether the archive itself failed, so that an error is not about the file that was read."""
 
-    def add_directory(self, name: str, stat: os.stat_result) -> None:
+    def add_directory(self, name: str, stat: Attributes) -> None:
         """Add a directory."""
 
-    def add_file(self, name: str, fd: int, stat: os.stat_result | None = None) -> Any:
-        """Add a file at the size it has now; raises ``FileShrank`` when it ends before that."""
+    def add_file(self, name: str, fd: int) -> Member:
+        """Add a file of this machine at the size it has now; raises ``FileShrank`` when it ends before that."""
 
-    def add_symlink(self, name: str, target: str, stat: os.stat_result) -> Any:
+    def add_stream(self, name: str, read: Callable[[int], bytes], size: int, about: Attributes) -> Member:
+        """Add a file of ``size`` bytes that ``read`` gives; raises ``FileShrank`` when they end before that."""
+
+    def add_symlink(self, name: str, target: str, stat: Attributes) -> Any:
         """Add a symbolic link as a link."""
 
     def check(self) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from storage.errors import StoreError
 from tasks.errors import SourceError
+from tasks.hosts import connect
+from tasks.hosts.base import Host
 from tasks.sources.base import Finding, NodeSpec
 from tasks.sources.iotdb_groups import copy_order
 from tasks.sources.iotdb_running import is_running
 from tasks.sources.iotdb_survey import Amount, NodeFacts, doubts, measure, open_layout, read_facts
 from tasks.sources.listing import printable
 from tasks.sources.seqlock import amount as shown_amount
+from tasks.sources.sites import Site
 
 _CURES = {
     "SimpleConsensus": "Move the ConfigNode to RatisConsensus.",
@@ -22,19 +26,31 @@ def check(node: NodeSpec) -> list[Finding]:
     """Return what is found at a node's home, the first obstacle last. Never raises for what it finds."""
     findings: list[Finding] = []
     try:
-        layout = open_layout(node)
-        findings.append(Finding("ok", "IoTDB home", f"{printable(node.home)} can be read."))
-        known = read_facts(node, layout)
-        findings += _identity(known)
-        findings += _sizes(known)
-        findings += [Finding("warning", "Configuration", text, _cure(text)) for text in doubts(known)]
+        with connect(node.host, node.name) as host:
+            findings += _remarks(host)
+            _look(host, node, findings)
     except SourceError as error:
         findings.append(Finding("failed", "IoTDB home", error.message, error.cure))
+    except StoreError as error:
+        findings.append(Finding("failed", "Connection", error.message, error.cure))
     return findings
 
 
+def _look(host: Host, node: NodeSpec, findings: list[Finding]) -> None:
+    layout = open_layout(host, node)
+    findings.append(Finding("ok", "IoTDB home", f"{printable(node.home)} can be read."))
+    known = read_facts(Site(host, node, layout))
+    findings += _identity(known)
+    findings += _sizes(known)
+    findings += [Finding("warning", "Configuration", text, _cure(text)) for text in doubts(known)]
+
+
+def _remarks(host: Host) -> list[Finding]:
+    return [Finding("ok" if one.well else "warning", one.what, one.detail, one.cure) for one in host.remarks()]
+
+
 def _identity(known: NodeFacts) -> list[Finding]:
-    running = is_running(known.node, known.layout)
+    running = is_running(*known.site)
     state = "Running." if running else "Stopped; a backup of it is a cold copy."
     findings = [Finding("ok", "State", state)]
     if known.version:
@@ -47,7 +63,7 @@ def _identity(known: NodeFacts) -> list[Finding]:
 def _sizes(known: NodeFacts) -> list[Finding]:
     findings, proven = [], set()
     for part in copy_order([(known.node, known.layout)]):
-        held: Amount = measure(part)
+        held: Amount = measure(known.site.host, part)
         if held.proof:
             proven.add(part.role)
         if held.files or not part.optional:

@@ -8,19 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.errors import KeepsChanging
-from tasks.sources.base import Archive, Log, NodeSpec
+from tasks.hosts.base import Host
+from tasks.sources.base import Archive, Log
 from tasks.sources.iotdb_groups import Part, copy_order, groups_of, regions_of
-from tasks.sources.iotdb_properties import Layout
 from tasks.sources.listing import Vanished, printable, reading, unreadable
 from tasks.sources.seqlock import Copied, amount, copy_group
+from tasks.sources.sites import Site
 
 STARTS = 5
 
-Nodes = list[tuple[NodeSpec, Layout]]
 Pause = Callable[[float], None]
 
 
-def copy_metadata(nodes: Nodes, archive: Archive, log: Log, pause: Pause = time.sleep) -> list[dict[str, Any]]:
+def copy_metadata(sites: list[Site], archive: Archive, log: Log, pause: Pause = time.sleep) -> list[dict[str, Any]]:
     """Copy all parts of all nodes in the safe order, and return what each part holds, for the manifest.
 
     1. ConfigNodes before DataNodes, and the rest in the order of ``copy_order``.
@@ -32,16 +32,17 @@ def copy_metadata(nodes: Nodes, archive: Archive, log: Log, pause: Pause = time.
     Raises KeepsChanging, Unreadable, and whatever the archive raises.
     """
     checkpoint = archive.checkpoint()
+    hosts = {site.node.name: site.host for site in sites}
     for _ in range(STARTS):
-        seen = _regions(nodes)
+        seen = _regions(sites)
         facts = []
-        for part in copy_order(nodes):
-            copied = _copy_part(part, archive, log, pause)
-            seen |= _regions(nodes)
+        for part in copy_order((site.node, site.layout) for site in sites):
+            copied = _copy_part(hosts[part.node], part, archive, log, pause)
+            seen |= _regions(sites)
             if copied.files or not part.optional:
                 log("INFO", f"{part.title}, {amount(copied.files, copied.bytes)}.")
                 facts.append(_fact(part, copied))
-        lost = seen - _regions(nodes)
+        lost = seen - _regions(sites)
         if not lost:
             return facts
         log("WARN", _dropped(lost))
@@ -52,25 +53,26 @@ def copy_metadata(nodes: Nodes, archive: Archive, log: Log, pause: Pause = time.
     )
 
 
-def _copy_part(part: Part, archive: Archive, log: Log, pause: Pause) -> Copied:
+def _copy_part(host: Host, part: Part, archive: Archive, log: Log, pause: Pause) -> Copied:
     try:
-        with reading(part.node, part.path):
-            groups = groups_of(part)
+        with reading(host, part.node, part.path):
+            groups = groups_of(host, part)
     except Vanished:
         groups = []
     copied = Copied()
     for group in groups:
-        copied += copy_group(group, archive, log, pause)
+        copied += copy_group(host, group, archive, log, pause)
     return copied
 
 
-def _regions(nodes: Nodes) -> set[str]:
-    found: set[str] = set()
-    for node, layout in nodes:
+def _regions(sites: list[Site]) -> set[tuple[str, str]]:
+    """Return node and directory of all regions; nodes on two machines may have the same directories."""
+    found: set[tuple[str, str]] = set()
+    for host, node, layout in sites:
         try:
-            found |= regions_of(node, layout)
+            found |= {(node.name, path) for path in regions_of(host, node, layout)}
         except OSError as error:
-            raise unreadable(node.name, error.filename or node.home, error) from error
+            raise unreadable(host, node.name, error.filename or node.home, error) from error
     return found
 
 
@@ -85,7 +87,7 @@ def _fact(part: Part, copied: Copied) -> dict[str, Any]:
     }
 
 
-def _dropped(lost: set[str]) -> str:
-    names = ", ".join(printable(os.path.basename(path)) for path in sorted(lost)[:3])
+def _dropped(lost: set[tuple[str, str]]) -> str:
+    names = ", ".join(printable(os.path.basename(path)) for _, path in sorted(lost)[:3])
     more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
     return f"Regions went away while the copy ran ({names}{more}): a database was dropped. Copying from the start."

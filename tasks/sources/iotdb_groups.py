@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.hosts.base import Host
 from tasks.sources.base import NodeSpec
 from tasks.sources.iotdb_properties import Layout
+from tasks.sources.listing import is_directory, leads_to_directory
 
 LOCKS = frozenset({"in_use.lock", ".iotdb-lock"})
 _RECEIVED = re.compile(r"data/(confignode|datanode)/system/pipe/(.+/)?receiver/.+", re.DOTALL)
@@ -99,22 +100,24 @@ def copy_order(nodes: Iterable[tuple[NodeSpec, Layout]]) -> list[Part]:
     return parts + [part for node, layout in held for part in common_parts(node, layout)]
 
 
-def groups_of(part: Part) -> list[Group]:
+def groups_of(host: Host, part: Part) -> list[Group]:
     """Return the groups that a part has now; none where its directory does not exist. Raises OSError.
 
     To be called when the part's turn has come: regions that were created meanwhile belong to the copy.
     """
+    if not is_directory(host, part.path):
+        return []
     if not part.split:
-        return [Group(part, part.path, part.member, True)] if _exists(part.path) else []
-    children = [os.path.basename(path) for path in sorted(_directories(part.path))]
-    groups = [Group(part, part.path, part.member, False, part.skip)] if children or _exists(part.path) else []
+        return [Group(part, part.path, part.member, True)]
+    children = [os.path.basename(path) for path in sorted(_directories(host, part.path))]
+    groups = [Group(part, part.path, part.member, False, part.skip)]
     for name in children:
         if name not in part.skip:
             groups.append(Group(part, os.path.join(part.path, name), f"{part.member}/{name}", True))
     return groups
 
 
-def regions_of(node: NodeSpec, layout: Layout) -> set[str]:
+def regions_of(host: Host, node: NodeSpec, layout: Layout) -> set[str]:
     """Return the directories that regions have on a DataNode now: Ratis and IoT groups, and schema directories.
 
     A region that the copied ConfigNode names must be in the copied DataNode: where one of these directories goes
@@ -123,26 +126,19 @@ def regions_of(node: NodeSpec, layout: Layout) -> set[str]:
     found: set[str] = set()
     if node.data_node:
         for name in _REGIONS:
-            found.update(_directories(os.path.join(layout.directories["dn_consensus_dir"], name)))
-        for database in _directories(os.path.join(layout.directories["dn_system_dir"], "schema")):
-            found.update(_directories(database))
+            found.update(_directories(host, os.path.join(layout.directories["dn_consensus_dir"], name)))
+        for database in _directories(host, os.path.join(layout.directories["dn_system_dir"], "schema")):
+            found.update(_directories(host, database))
     return found
 
 
-def _exists(path: str) -> bool:
-    """Unlike os.path.isdir, a directory that may not be looked at is an error and not an absence."""
+def _directories(host: Host, path: str) -> list[str]:
     try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _directories(path: str) -> list[str]:
-    try:
-        with os.scandir(path) as entries:
-            return [entry.path for entry in entries if entry.is_dir()]
+        found = host.scan(path)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    named = [(os.path.join(path, name), seen) for name, seen in found]
+    return [below for below, seen in named if leads_to_directory(host, below, seen)]
 
 
 def left_out(member: str) -> bool:

@@ -1,4 +1,4 @@
-"""The data source *IoTDB*: the metadata of an Apache IoTDB service, read from files on this host.
+"""The data source *IoTDB*: the metadata of an Apache IoTDB service, read from files on this host or by SFTP.
 
 Tried on IoTDB 2.0.1-beta: copies of a running server under DDL were restored without loss. Copied are the ConfigNode,
 the DataNode's consensus groups and system directory, installed jars, and the whole ``conf`` directory, so that a host
@@ -16,6 +16,7 @@ from tasks.sources.iotdb_copy import copy_metadata
 from tasks.sources.iotdb_running import is_running
 from tasks.sources.iotdb_survey import NodeFacts, open_layout, read_facts, survey
 from tasks.sources.iotdb_whole import lacking
+from tasks.sources.sites import Site, reached
 
 
 class IoTDBMetadata(Source):
@@ -36,15 +37,16 @@ class IoTDBMetadata(Source):
     def copy(self, service: ServiceSpec, survey: Survey, archive: Archive, log: Log) -> dict[str, Any]:
         """Copy all nodes of a service and return the facts by which a restore finds its way.
 
-        The caller logs the warnings of the survey. Raises HomeMissing, Unreadable, KeepsChanging, and whatever the
-        archive raises.
+        The caller logs the warnings of the survey. Raises HomeMissing, Unreadable, KeepsChanging, errors of
+        ``storage.errors`` for a machine that cannot be reached, and whatever the archive raises.
         """
-        facts = [read_facts(node, open_layout(node)) for node in service.nodes]
-        running = {known.node.name: is_running(known.node, known.layout) for known in facts}
-        for name, runs in running.items():
-            if not runs:
-                log("INFO", f"IoTDB on {name} is stopped: cold copy.")
-        parts = copy_metadata([(known.node, known.layout) for known in facts], archive, log)
+        with reached(service.nodes) as machines:
+            facts = [read_facts(Site(host, node, open_layout(host, node))) for host, node in machines]
+            running = {known.node.name: is_running(*known.site) for known in facts}
+            for name, runs in running.items():
+                if not runs:
+                    log("INFO", f"IoTDB on {name} is stopped: cold copy.")
+            parts = copy_metadata([known.site for known in facts], archive, log)
         return {
             "source": self.key,
             "cluster": service.cluster,

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tasks.hosts.base import Host
+
 SYSTEM_FILE = "iotdb-system.properties"
 OLDER_FILES = ("iotdb-common.properties", "iotdb-confignode.properties", "iotdb-datanode.properties")
 DEFAULTS = {
@@ -60,13 +62,17 @@ def _unescape(text: str) -> str:
     return _ESCAPE.sub(plain, text)
 
 
-def read(path: str) -> dict[str, str] | None:
+def read(host: Host, path: str) -> dict[str, str] | None:
     """Return the pairs of a file, or None where there is none. Raises OSError where it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return parse(file.read())
+        file = host.open(host.realpath(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    try:
+        content = b"".join(iter(lambda: file.read(1 << 16), b""))
+    finally:
+        file.close()
+    return parse(content.decode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)
@@ -87,23 +93,23 @@ class Layout:
         """The directory of the property files."""
         return os.path.join(self.home, "conf")
 
-    def config_identity(self) -> dict[str, str]:
+    def config_identity(self, host: Host) -> dict[str, str]:
         """What the ConfigNode wrote of itself at its first start. Raises OSError where it cannot be read."""
-        return read(os.path.join(self.directories["cn_system_dir"], "confignode-system.properties")) or {}
+        return read(host, os.path.join(self.directories["cn_system_dir"], "confignode-system.properties")) or {}
 
-    def data_identity(self) -> dict[str, str]:
+    def data_identity(self, host: Host) -> dict[str, str]:
         """What the DataNode wrote of itself at its first start. Raises OSError where it cannot be read."""
-        return read(os.path.join(self.directories["dn_system_dir"], "system.properties")) or {}
+        return read(host, os.path.join(self.directories["dn_system_dir"], "system.properties")) or {}
 
 
-def read_layout(home: str) -> Layout:
+def read_layout(host: Host, home: str) -> Layout:
     """Return the layout of a home; properties that are missing have their default. Raises OSError."""
-    settings = read(os.path.join(home, "conf", SYSTEM_FILE))
+    settings = read(host, os.path.join(home, "conf", SYSTEM_FILE))
     configured = settings is not None
     if settings is None:
         settings = {}
         for name in OLDER_FILES:
-            older = read(os.path.join(home, "conf", name))
+            older = read(host, os.path.join(home, "conf", name))
             configured = configured or older is not None
             settings |= older or {}
     directories = {

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tasks.errors import HomeMissing, KeepsChanging, NothingToBackUp
+from tasks.hosts.base import Host
 from tasks.sources.base import NodeSpec, ServiceSpec, Survey, nothing
 from tasks.sources.iotdb_groups import Group, Part, copy_order, groups_of
 from tasks.sources.iotdb_properties import Layout, read_layout
 from tasks.sources.iotdb_running import is_running
-from tasks.sources.listing import Entry, Vanished, printable, reading, unreadable
-from tasks.sources.seqlock import PAUSE, TRIES, list_group, refusals
+from tasks.sources.listing import Entry, Vanished, is_directory, printable, reading, unreadable
+from tasks.sources.seqlock import PAUSE, TRIES, is_gone, list_group, refusals
+from tasks.sources.sites import Site, reached
 
 SIMPLE = "SimpleConsensus"
 UNKNOWN = "unknown"
@@ -34,12 +36,21 @@ class Amount:
 class NodeFacts:
     """What a node says of itself: version and cluster id (empty where unknown), and its recorded identity."""
 
-    node: NodeSpec
-    layout: Layout
+    site: Site
     version: str
     cluster_id: str
     config_identity: dict[str, str]
     data_identity: dict[str, str]
+
+    @property
+    def node(self) -> NodeSpec:
+        """The node."""
+        return self.site.node
+
+    @property
+    def layout(self) -> Layout:
+        """Where its directories are."""
+        return self.site.layout
 
     @property
     def simple_consensus(self) -> bool:
@@ -47,47 +58,44 @@ class NodeFacts:
         return SIMPLE in self.config_identity.get("config_node_consensus_protocol_class", "")
 
 
-def open_layout(node: NodeSpec) -> Layout:
-    """Return the layout of a node's home. Raises HomeMissing, Unreadable."""
+def open_layout(host: Host, node: NodeSpec) -> Layout:
+    """Return the layout of a node's home. Raises HomeMissing, Unreadable, and errors of the connection."""
     shown = printable(node.home)
     try:
-        is_directory = stat.S_ISDIR(os.stat(node.home).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        is_directory = False
+        found = is_directory(host, node.home)
+        if found:
+            host.scan(node.home)
+            return read_layout(host, node.home)
     except OSError as error:
-        raise unreadable(node.name, node.home, error) from error
-    if not is_directory:
-        raise HomeMissing(
-            f"The IoTDB home {shown} of node {node.name} is not there, or is not a directory.",
-            cure="Correct the IoTDB home of the node, or mount its file system on this host.",
-        )
-    try:
-        os.listdir(node.home)
-        return read_layout(node.home)
-    except OSError as error:
-        raise unreadable(node.name, error.filename or node.home, error) from error
+        raise unreadable(host, node.name, error.filename or node.home, error) from error
+    where = "this host" if host.spec.reach == "local" else host.spec.address
+    raise HomeMissing(
+        f"The IoTDB home {shown} of node {node.name} is not there, or is not a directory.",
+        cure=f"Correct the IoTDB home of the node, or mount its file system on {where}.",
+    )
 
 
-def read_facts(node: NodeSpec, layout: Layout) -> NodeFacts:
-    """Return what a node says of itself. Raises Unreadable."""
+def read_facts(site: Site) -> NodeFacts:
+    """Return what a node says of itself. Raises Unreadable, and errors of the connection."""
+    host, node, layout = site
     try:
-        config = layout.config_identity() if node.config_node else {}
-        data = layout.data_identity() if node.data_node else {}
+        config = layout.config_identity(host) if node.config_node else {}
+        data = layout.data_identity(host) if node.data_node else {}
     except OSError as error:
-        raise unreadable(node.name, error.filename or node.home, error) from error
+        raise unreadable(host, node.name, error.filename or node.home, error) from error
     version = config.get("iotdb_version") or data.get("iotdb_version") or ""
-    return NodeFacts(node, layout, version, data.get("cluster_id", ""), config, data)
+    return NodeFacts(site, version, data.get("cluster_id", ""), config, data)
 
 
-def measure(part: Part, check: Callable[[], None] = nothing) -> Amount:
+def measure(host: Host, part: Part, check: Callable[[], None] = nothing) -> Amount:
     """Return what a part holds now. Raises Unreadable for the first file that may not be read, KeepsChanging."""
     amount = Amount()
-    for group in _steady_groups(part):
+    for group in _steady_groups(host, part):
         check()
-        for entry in _steady_list(group):
-            check()
+        entries = _steady_list(host, group)
+        _require_readable(host, group, entries, check)
+        for entry in entries:
             if entry.kind == "file":
-                _require_readable(group, entry)
                 amount.files += 1
                 amount.bytes += entry.size
                 amount.proof = amount.proof or _is_proof(part, entry.name)
@@ -96,20 +104,20 @@ def measure(part: Part, check: Callable[[], None] = nothing) -> Amount:
     return amount
 
 
-def _steady_groups(part: Part) -> list[Group]:
+def _steady_groups(host: Host, part: Part) -> list[Group]:
     try:
-        with reading(part.node, part.path):
-            return groups_of(part)
+        with reading(host, part.node, part.path):
+            return groups_of(host, part)
     except Vanished:
         return []
 
 
-def _steady_list(group: Group) -> list[Entry]:
+def _steady_list(host: Host, group: Group) -> list[Entry]:
     for _ in range(TRIES):
         try:
-            return list_group(group)
+            return list_group(host, group)
         except Vanished:
-            if not os.path.lexists(group.path):
+            if is_gone(host, group):
                 return []
             time.sleep(PAUSE)
     raise KeepsChanging(
@@ -118,10 +126,15 @@ def _steady_list(group: Group) -> list[Entry]:
     )
 
 
-def _require_readable(group: Group, entry: Entry) -> None:
-    path = os.path.join(group.path, entry.name)
-    if not os.access(path, os.R_OK, effective_ids=True) and os.path.lexists(path):
-        raise unreadable(group.part.node, path, PermissionError())
+def _require_readable(host: Host, group: Group, entries: list[Entry], check: Callable[[], None]) -> None:
+    def files() -> Iterator[str]:
+        for entry in entries:
+            check()
+            if entry.kind == "file":
+                yield os.path.join(group.path, entry.name)
+
+    for path in host.forbidden(files()):
+        raise unreadable(host, group.part.node, path, PermissionError())
 
 
 def _is_proof(part: Part, name: str) -> bool:
@@ -134,27 +147,30 @@ def _is_proof(part: Part, name: str) -> bool:
 def survey(service: ServiceSpec, check: Callable[[], None] = nothing) -> Survey:
     """Return what a copy would hold; ``check`` may raise what ends the run.
 
-    Raises HomeMissing, Unreadable, NothingToBackUp, KeepsChanging.
+    Raises HomeMissing, Unreadable, NothingToBackUp, KeepsChanging, and errors of ``storage.errors`` for a machine that
+    cannot be reached.
     """
     if not service.nodes:
         raise NothingToBackUp(
             f"The service {service.name} of cluster {service.cluster} has no nodes.",
             cure="Add its nodes on the page of the cluster.",
         )
-    facts = [read_facts(node, open_layout(node)) for node in service.nodes]
-    parts = copy_order([(known.node, known.layout) for known in facts])
-    amounts = [(part, measure(part, check)) for part in parts]
-    for known in facts:
-        _require_metadata(known, amounts)
-    warnings = [sentence for _, amount in amounts for sentence in amount.refused]
-    return Survey(
-        version=next((known.version for known in facts if known.version), UNKNOWN),
-        cluster_id=next((known.cluster_id for known in facts if known.cluster_id), ""),
-        bytes=sum(amount.bytes for _, amount in amounts),
-        files=sum(amount.files for _, amount in amounts),
-        running=any(is_running(known.node, known.layout) for known in facts),
-        warnings=(*warnings, *_disagreements(facts), *(line for known in facts for line in doubts(known))),
-    )
+    with reached(service.nodes) as machines:
+        facts = [read_facts(Site(host, node, open_layout(host, node))) for host, node in machines]
+        hosts = {node.name: host for host, node in machines}
+        parts = copy_order((known.node, known.layout) for known in facts)
+        amounts = [(part, measure(hosts[part.node], part, check)) for part in parts]
+        for known in facts:
+            _require_metadata(known, amounts)
+        warnings = [sentence for _, amount in amounts for sentence in amount.refused]
+        return Survey(
+            version=next((known.version for known in facts if known.version), UNKNOWN),
+            cluster_id=next((known.cluster_id for known in facts if known.cluster_id), ""),
+            bytes=sum(amount.bytes for _, amount in amounts),
+            files=sum(amount.files for _, amount in amounts),
+            running=any(is_running(*known.site) for known in facts),
+            warnings=(*warnings, *_disagreements(facts), *(line for known in facts for line in doubts(known))),
+        )
 
 
 def _require_metadata(known: NodeFacts, amounts: Iterable[tuple[Part, Amount]]) -> None:
@@ -187,11 +203,18 @@ def doubts(known: NodeFacts) -> list[str]:
         ("ConfigNode", node.config_node, "cn_system_dir"),
         ("DataNode", node.data_node, "dn_system_dir"),
     ):
-        if not wanted and os.path.isdir(known.layout.directories[name]):
+        if not wanted and _is_there(known.site.host, known.layout.directories[name]):
             sentences.append(
                 f"Node {node.name} has the directory of a {role}, but not that role in the console. It is not copied."
             )
     return sentences
+
+
+def _is_there(host: Host, path: str) -> bool:
+    """Whether a directory is seen; one that may not be looked at is none of a backup's business."""
+    with suppress(OSError):
+        return is_directory(host, path)
+    return False
 
 
 def _disagreements(facts: list[NodeFacts]) -> list[str]:

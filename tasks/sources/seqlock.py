@@ -10,14 +10,16 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from tasks.engine.archive import FileShrank
+from tasks.engine.archive import Attributes, FileShrank
 from tasks.errors import KeepsChanging
+from tasks.hosts.base import FileStat, Host
 from tasks.sources import iotdb_groups
 from tasks.sources.base import Archive, Log
 from tasks.sources.iotdb_groups import Group
-from tasks.sources.listing import Entry, Vanished, changed, list_files, printable, reading, unreadable
+from tasks.sources.listing import Entry, Vanished, changed, doubt, list_files, printable, reading, unreadable
 from tasks.units import format_size
 
 TRIES = 20
@@ -41,47 +43,78 @@ def amount(files: int, size: int) -> str:
     return f"{files:,} {'file' if files == 1 else 'files'}, {format_size(size)}"
 
 
-def list_group(group: Group) -> list[Entry]:
+def list_group(host: Host, group: Group) -> list[Entry]:
     """Return the files of a group in the order in which they are copied. Raises Vanished, Unreadable."""
 
     def left_out(name: str) -> bool:
         return name in group.skip or iotdb_groups.left_out(f"{group.member}/{name}")
 
-    entries = list_files(group.path, group.part.node, deep=group.deep, left_out=left_out)
+    entries = list_files(host, group.path, group.part.node, deep=group.deep, left_out=left_out)
     return sorted(entries, key=lambda entry: (iotdb_groups.rank(entry.name), entry.name.replace("/", "\0")))
 
 
-def copy_group(group: Group, archive: Archive, log: Log, pause: Callable[[float], None] = time.sleep) -> Copied:
+def copy_group(
+    host: Host, group: Group, archive: Archive, log: Log, pause: Callable[[float], None] = time.sleep
+) -> Copied:
     """Copy a group as it was at one moment, and return what was copied; every reading again is logged as WARN.
 
-    A group whose directory goes away is left out with a line in the log; the caller decides what that means. Raises
-    KeepsChanging after 20 attempts, Unreadable, and whatever the archive raises.
+    Where times are in whole seconds, a group with files that were just written is not read before their times would
+    show the next change (``doubt``). A group whose directory goes away is left out with a line in the log; the caller
+    decides what that means. Raises KeepsChanging after 20 attempts, Unreadable, and whatever host or archive raise.
     """
     checkpoint = archive.checkpoint()
+    rereads = 0
     for attempt in range(1, TRIES + 1):
-        copied, steady, before = Copied(), False, []
-        try:
-            before = list_group(group)
-            copied = _write(group, before, archive)
-            steady = not changed(before, list_group(group), iotdb_groups.grows)
-        except (Vanished, FileShrank):
-            pass
-        if attempt > 1 and before:
-            log("WARN", _again(group, _size(before)))
-        if steady:
-            _report(group, before, log)
-            return Copied(copied.files, copied.bytes, attempt - 1)
-        archive.rollback(checkpoint)
-        if not os.path.lexists(group.path):
-            log("WARN", f"{_place(group)} went away while it was read. It is not in the copy.")
-            return Copied(rereads=attempt - 1)
+        before, waiting = _listed(host, group)
+        if not waiting:
+            copied, steady = _attempt(host, group, before, archive)
+            if rereads and before:
+                log("WARN", _again(group, _size(before)))
+            if steady:
+                _report(group, before, log)
+                return Copied(copied.files, copied.bytes, rereads)
+            rereads += 1
+            archive.rollback(checkpoint)
+            if is_gone(host, group):
+                log("WARN", f"{_place(group)} went away while it was read. It is not in the copy.")
+                return Copied(rereads=rereads - 1)
         # A small group can be read again many times without filling a block of the archive.
         archive.check()
-        pause(PAUSE * attempt)
+        pause(max(PAUSE * attempt, waiting))
     raise KeepsChanging(
         f"{_place(group)} changed at each of {TRIES} attempts to read it.",
         cure="Run the task again when fewer databases and regions are created, dropped or moved.",
     )
+
+
+def _listed(host: Host, group: Group) -> tuple[list[Entry], float]:
+    """Return the files of a group, none where they go away meanwhile, and how long to wait before they are read."""
+    moment = 0.0 if host.exact_times else host.now()
+    try:
+        entries = list_group(host, group)
+    except Vanished:
+        return [], 0.0
+    return entries, 0.0 if host.exact_times else doubt(entries, moment, iotdb_groups.grows)
+
+
+def _attempt(host: Host, group: Group, before: list[Entry], archive: Archive) -> tuple[Copied, bool]:
+    """Read what was listed, and return what was copied, and whether the group held still meanwhile."""
+    # The list has the group itself at least.
+    if before:
+        with suppress(Vanished, FileShrank):
+            copied = _write(host, group, before, archive)
+            return copied, not changed(before, list_group(host, group), iotdb_groups.grows)
+    return Copied(), False
+
+
+def is_gone(host: Host, group: Group) -> bool:
+    """Whether the directory of a group is not there any more."""
+    try:
+        with reading(host, group.part.node, group.path):
+            host.lstat(group.path)
+    except Vanished:
+        return True
+    return False
 
 
 def _size(entries: list[Entry]) -> tuple[int, int]:
@@ -112,38 +145,43 @@ def refusals(group: Group, entries: list[Entry]) -> list[str]:
     ]
 
 
-def _write(group: Group, entries: list[Entry], archive: Archive) -> Copied:
+def _write(host: Host, group: Group, entries: list[Entry], archive: Archive) -> Copied:
     files = size = 0
     for entry in entries:
         path = os.path.join(group.path, entry.name) if entry.name else group.path
         member = f"{group.part.node}/{group.member}/{entry.name}".rstrip("/")
         if entry.kind == "file":
-            size += _write_file(group.part.node, path, member, archive)
+            size += _write_file(host, group.part.node, path, member, archive)
             files += 1
-        elif entry.kind != "refused":
-            with reading(group.part.node, path):
-                seen = os.stat(path, follow_symlinks=entry.kind == "directory")
-            if entry.kind == "directory":
-                archive.add_directory(member, seen)
-            else:
-                archive.add_symlink(member, entry.detail, seen)
+        elif entry.kind == "directory":
+            with reading(host, group.part.node, path):
+                seen = host.stat(path)
+            archive.add_directory(member, _attributes(host, seen))
+        elif entry.kind == "link":
+            with reading(host, group.part.node, path):
+                seen = host.lstat(path)
+            archive.add_symlink(member, entry.detail, _attributes(host, seen))
     return Copied(files, size)
 
 
-def _write_file(node: str, path: str, member: str, archive: Archive) -> int:
-    with reading(node, path):
-        # Without O_NONBLOCK a file that became a named pipe meanwhile would hold the run for ever.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def _write_file(host: Host, node: str, path: str, member: str, archive: Archive) -> int:
+    with reading(host, node, path):
+        file = host.open(path)
     try:
-        seen = os.fstat(fd)
-        if not stat.S_ISREG(seen.st_mode):
-            raise Vanished(path)
-        archive.add_file(member, fd, seen)
-        return seen.st_size
+        if file.fd is not None:
+            return archive.add_file(member, file.fd).size
+        seen = file.stat()
+        return archive.add_stream(member, file.read, seen.size, _attributes(host, seen)).size
     except OSError as error:
         # The same class of error may come from the destination; then it is not about this file.
         if archive.broken:
             raise
-        raise unreadable(node, path, error) from error
+        raise unreadable(host, node, path, error) from error
     finally:
-        os.close(fd)
+        file.close()
+
+
+def _attributes(host: Host, seen: FileStat) -> Attributes:
+    seconds, nanoseconds = divmod(seen.mtime_ns, 1_000_000_000)
+    mode = stat.S_IMODE(seen.mode)
+    return Attributes(mode, seconds, seen.uid, seen.gid, nanoseconds, host.spec.reach != "local")

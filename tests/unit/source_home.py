@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from tasks.engine.archive import FileShrank
+from tasks.engine.archive import Attributes, FileShrank, Member
+from tasks.hosts import LocalHost
 from tasks.sources.base import NodeSpec
 from tasks.sources.iotdb_copy import copy_metadata
-from tasks.sources.iotdb_properties import Layout, read_layout
+from tasks.sources.iotdb_properties import read_layout
+from tasks.sources.sites import Site
 
 CONFIG_GROUP = "data/confignode/consensus/47474747-4747-4747-4747-000000000000"
 SCHEMA_GROUP = "data/datanode/consensus/schema_region/47474747-4747-4747-4747-00020000000"
@@ -56,9 +58,10 @@ def node_of(home: Path, name: str = "n1", *, config_node: bool = True, data_node
     return NodeSpec(name, str(home), config_node, data_node, "127.0.0.1", 1)
 
 
-def laid_out(*nodes: NodeSpec) -> list[tuple[NodeSpec, Layout]]:
+def laid_out(*nodes: NodeSpec) -> list[Site]:
     """Return the nodes with what their property files say."""
-    return [(node, read_layout(node.home)) for node in nodes]
+    host = LocalHost()
+    return [Site(host, node, read_layout(host, node.home)) for node in nodes]
 
 
 @dataclass
@@ -87,23 +90,35 @@ class Recorder:
         if self.stopped is not None:
             raise self.stopped
 
-    def add_directory(self, name: str, stat: os.stat_result) -> None:
+    def add_directory(self, name: str, stat: Attributes) -> None:
         """Remember a directory."""
         self.entries.append((name, None))
 
-    def add_symlink(self, name: str, target: str, stat: os.stat_result) -> None:
+    def add_symlink(self, name: str, target: str, stat: Attributes) -> None:
         """Remember a link."""
         self.entries.append((name, target))
 
-    def add_file(self, name: str, fd: int, stat: os.stat_result | None = None) -> None:
+    def add_file(self, name: str, fd: int) -> Member:
         """Read a file as the real archive does."""
-        size = (stat or os.fstat(fd)).st_size
+        size = os.fstat(fd).st_size
         self.before(name)
         content = os.pread(fd, size, 0)
+        return self._add(name, content, size)
+
+    def add_stream(self, name: str, read: Callable[[int], bytes], size: int, about: Attributes) -> Member:
+        """Read a stream as the real archive does."""
+        self.before(name)
+        content = b""
+        while len(content) < size and (part := read(size - len(content))):
+            content += part
+        return self._add(name, content, size)
+
+    def _add(self, name: str, content: bytes, size: int) -> Member:
         if len(content) < size:
             raise FileShrank(name)
         self.entries.append((name, content))
         self.after(name)
+        return Member(name, size, "", 0, 0)
 
     def checkpoint(self) -> int:
         """Remember where we are."""

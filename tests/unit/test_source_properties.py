@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.hosts import LocalHost
 from tasks.sources.iotdb_properties import DEFAULTS, parse, read_layout
+
+HOST = LocalHost()
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ def write(home: Path, name: str, text: str) -> None:
 
 
 def test_directories_have_defaults_below_the_home(tmp_path: Path) -> None:
-    layout = read_layout(str(tmp_path))
+    layout = read_layout(HOST, str(tmp_path))
     assert not layout.configured
     assert layout.directories == {name: str(tmp_path / path) for name, path in DEFAULTS.items()}
 
@@ -44,7 +47,7 @@ def test_directories_of_the_properties_are_relative_to_the_home_or_absolute(tmp_
     write(
         tmp_path, "iotdb-system.properties", "dn_system_dir=disk1/./system\ncn_consensus_dir=/disk2/cn\nudf_lib_dir=\n"
     )
-    directories = read_layout(str(tmp_path)).directories
+    directories = read_layout(HOST, str(tmp_path)).directories
     assert directories["dn_system_dir"] == str(tmp_path / "disk1/system")
     assert directories["cn_consensus_dir"] == "/disk2/cn"
     assert directories["udf_lib_dir"] == str(tmp_path / "ext/udf")
@@ -54,7 +57,7 @@ def test_the_three_older_files_are_read_where_the_one_is_not_there(tmp_path: Pat
     write(tmp_path, "iotdb-confignode.properties", "cn_system_dir=/a")
     write(tmp_path, "iotdb-datanode.properties", "dn_system_dir=/b")
     write(tmp_path, "iotdb-common.properties", "udf_lib_dir=/c")
-    layout = read_layout(str(tmp_path))
+    layout = read_layout(HOST, str(tmp_path))
     assert layout.configured
     assert [layout.directories[name] for name in ("cn_system_dir", "dn_system_dir", "udf_lib_dir")] == [
         "/a",
@@ -62,11 +65,11 @@ def test_the_three_older_files_are_read_where_the_one_is_not_there(tmp_path: Pat
         "/c",
     ]
     write(tmp_path, "iotdb-system.properties", "cn_system_dir=/new")
-    layout = read_layout(str(tmp_path))
+    layout = read_layout(HOST, str(tmp_path))
     assert layout.directories["cn_system_dir"] == "/new"
     assert layout.directories["dn_system_dir"] == str(tmp_path / DEFAULTS["dn_system_dir"])
 
 
 def test_identity_is_empty_where_the_node_never_started(tmp_path: Path) -> None:
-    assert read_layout(str(tmp_path)).config_identity() == {}
-    assert read_layout(str(tmp_path)).data_identity() == {}
+    assert read_layout(HOST, str(tmp_path)).config_identity(HOST) == {}
+    assert read_layout(HOST, str(tmp_path)).data_identity(HOST) == {}

@@ -188,8 +188,8 @@ def held(path: Path) -> Iterator[None]:
 
 
 def runs(node: NodeSpec) -> bool:
-    ((_, layout),) = laid_out(node)
-    return is_running(node, layout)
+    (site,) = laid_out(node)
+    return is_running(*site)
 
 
 @pytest.mark.parametrize("lock", [f"{CONFIG_GROUP}/in_use.lock", "data/datanode/consensus/.iotdb-lock"])

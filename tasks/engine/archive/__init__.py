@@ -4,16 +4,20 @@ from .blocks import Damage, Sink
 from .gzip import LEVELS, default_threads
 from .manifest import MANIFEST_NAME, Head, Member, Totals, read_manifest
 from .members import Listing
+from .reading import FileShrank
+from .results import ArchiveResult, Checkpoint
+from .tar import Attributes
 from .tree import TreeCount, add_tree
 from .unpack import Unpacked, unpack
 from .verify import Verified, verify_archive
-from .writer import ArchiveResult, ArchiveWriter, Checkpoint, FileShrank
+from .writer import ArchiveWriter
 
 __all__ = [
     "LEVELS",
     "MANIFEST_NAME",
     "ArchiveResult",
     "ArchiveWriter",
+    "Attributes",
     "Checkpoint",
     "Damage",
     "FileShrank",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from . import tar
 from .manifest import MANIFEST_NAME
+
+_PART = 1 << 18
 
 
 class FileShrank(Exception):
@@ -14,6 +17,21 @@ class FileShrank(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} became shorter while it was read")
         self.name = name
+
+
+def read_next(name: str, read: Callable[[int], bytes], data: memoryview, offset: int) -> None:
+    """Fill ``data`` with what comes next of a stream, after ``offset`` bytes; OSError names the member."""
+    got = 0
+    try:
+        while got < len(data):
+            part = read(min(len(data) - got, _PART))
+            if not part:
+                raise FileShrank(name)
+            data[got : got + len(part)] = part
+            got += len(part)
+    except OSError as error:
+        error.filename = name
+        raise
 
 
 def read_at(name: str, fd: int, data: memoryview, offset: int) -> None:

@@ -53,17 +53,24 @@ def _sum(data: bytes) -> int:
 
 
 class Attributes(NamedTuple):
-    """Permission bits, time of the last change in whole seconds since the epoch, and owner."""
+    """Permission bits, time of the last change in whole seconds since the epoch, and owner.
+
+    The names of an owner who is ``foreign``, of another machine, are not known: those of the same numbers here are not
+    put into the archive, as tar goes by names first when it unpacks.
+    """
 
     mode: int
     mtime: int
     uid: int
     gid: int
     nanoseconds: int = 0  # on top of mtime; kept only where an extended header is needed anyway
+    foreign: bool = False
 
 
-def attributes_of(stat: os.stat_result) -> Attributes:
+def attributes_of(stat: os.stat_result | Attributes) -> Attributes:
     """Return what a header says of a file; the time is rounded down to a second as ustar keeps it."""
+    if isinstance(stat, Attributes):
+        return stat
     mtime, nanoseconds = divmod(stat.st_mtime_ns, 1_000_000_000)
     return Attributes(stat.st_mode & 0o7777, mtime, stat.st_uid, stat.st_gid, nanoseconds)
 
@@ -75,7 +82,7 @@ def own_attributes(mtime: int) -> Attributes:
 
 def member_header(name: bytes, size: int, about: Attributes, kind: bytes = FILE, target: bytes = b"") -> bytes:
     """Return the header of a member: 512 bytes, or 1,536 and more where it takes an extended header before it."""
-    mode, mtime, uid, gid, nanoseconds = about
+    mode, mtime, uid, gid, nanoseconds, foreign = about
     prefix = b""
     extended: list[tuple[bytes, bytes]] = []
     if len(name) > 100:
@@ -91,7 +98,7 @@ def member_header(name: bytes, size: int, about: Attributes, kind: bytes = FILE,
     if extended or not 0 <= mtime <= _MAX_OCTAL:
         extended.append((b"mtime", _exact_time(mtime, nanoseconds)))
         mtime = min(max(mtime, 0), _MAX_OCTAL)
-    tail, tail_sum = _tail(kind, uid, gid, target, prefix)
+    tail, tail_sum = _tail(kind, -1 if foreign else uid, -1 if foreign else gid, target, prefix)
     head = b"%b%b%011o\0%011o\0" % (name.ljust(100, b"\0"), _ids(mode, uid, gid), size, mtime)
     header = b"%b%06o\0 %b" % (head, _sum(head) + tail_sum, tail)
     return _extended_header(extended) + header if extended else header
@@ -144,14 +151,14 @@ def _exact_time(mtime: int, nanoseconds: int) -> bytes:
 
 def _user_name(uid: int) -> bytes:
     try:
-        return _fitting(pwd.getpwuid(uid).pw_name)
+        return _fitting(pwd.getpwuid(uid).pw_name) if uid >= 0 else b""
     except (KeyError, OverflowError):
         return b""
 
 
 def _group_name(gid: int) -> bytes:
     try:
-        return _fitting(grp.getgrgid(gid).gr_name)
+        return _fitting(grp.getgrgid(gid).gr_name) if gid >= 0 else b""
     except (KeyError, OverflowError):
         return b""
 

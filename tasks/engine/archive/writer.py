@@ -10,43 +10,26 @@ import os
 import stat as stat_modes
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakSet
 
 from . import manifest, tar
-from .blocks import Mark, Sink, Writable
+from .blocks import Sink, Writable
 from .gzip import BLOCK, ParallelGzip
 from .manifest import MANIFEST_NAME, Member, Totals
-from .reading import FileShrank, member_name, read_at
+from .reading import member_name, read_at, read_next
+from .results import ArchiveResult, Checkpoint
 from .tar import Attributes, attributes_of
 
+Fill = Callable[[memoryview, int], None]
+"""Fills a part of a block with the bytes of a member from an offset on."""
+
 _CHECK_EVERY = 256  # members; many small ones share a block, and a slow source must not delay a stop
-
-
-class ArchiveResult(NamedTuple):
-    """A finished archive: its size in bytes and SHA-256, what it holds, and how many bytes that was before."""
-
-    size: int
-    sha256: str
-    members: int
-    source_bytes: int
-    files: int
-
-
-class Checkpoint:
-    """A state of an archive to which ``rollback`` can return, also more than once."""
-
-    __slots__ = ("__weakref__", "lines", "mark", "serial", "totals")
-
-    def __init__(self, mark: Mark, lines: int, totals: Totals, serial: int) -> None:
-        self.mark = mark
-        self.lines = lines
-        self.totals = totals
-        self.serial = serial
 
 
 class ArchiveWriter:
@@ -113,14 +96,14 @@ class ArchiveWriter:
         finally:
             self._lines.close()
 
-    def add_directory(self, name: str, stat: os.stat_result) -> None:
+    def add_directory(self, name: str, stat: os.stat_result | Attributes) -> None:
         """Add a directory itself, not what is in it."""
         name = name.rstrip("/")
         about = attributes_of(stat)
         self._gz.write(tar.member_header(member_name(name) + b"/", 0, about, tar.DIRECTORY))
         self._count(manifest.directory_line(name + "/", about.mode, about.mtime))
 
-    def add_symlink(self, name: str, target: str, stat: os.stat_result) -> None:
+    def add_symlink(self, name: str, target: str, stat: os.stat_result | Attributes) -> None:
         """Add a symbolic link as a link; where it points to is neither followed nor judged."""
         about = attributes_of(stat)
         self._gz.write(tar.member_header(member_name(name), 0, about, tar.SYMLINK, tar.encode_name(target)))
@@ -135,12 +118,21 @@ class ArchiveWriter:
             stat = os.fstat(fd)
         if not stat_modes.S_ISREG(stat.st_mode):
             raise ValueError(f"{name} is not a regular file")
-        size, about = stat.st_size, attributes_of(stat)
+        return self._add(name, stat.st_size, attributes_of(stat), partial(read_at, name, fd))
+
+    def add_stream(self, name: str, read: Callable[[int], bytes], size: int, about: Attributes) -> Member:
+        """Add a file of exactly ``size`` bytes, which ``read`` gives in parts of at most the number it is asked for.
+
+        FileShrank where the stream ends earlier; what ``read`` raises comes out and leaves the archive as it was.
+        """
+        return self._add(name, size, about, partial(read_next, name, read))
+
+    def _add(self, name: str, size: int, about: Attributes, fill: Fill) -> Member:
         header = tar.member_header(member_name(name), size, about)
         if self._gz.pos + len(header) + size + tar.padding(size) < BLOCK:
-            digest = self._small(name, fd, size, header)
+            digest = self._small(fill, size, header)
         else:
-            digest = self._large(name, fd, size, header)
+            digest = self._large(fill, size, header)
         return self._record(name, size, about, digest)
 
     def add_bytes(self, name: str, data: bytes, mtime: int) -> Member:
@@ -243,7 +235,7 @@ class ArchiveWriter:
         if not self.members % _CHECK_EVERY:
             self._gz.check()
 
-    def _small(self, name: str, fd: int, size: int, header: bytes) -> str:
+    def _small(self, fill: Fill, size: int, header: bytes) -> str:
         """Place a whole member in the block in work, or leave that block as it is."""
         gz = self._gz
         start = gz.pos + len(header)
@@ -253,7 +245,7 @@ class ArchiveWriter:
             gz.pos = start
             return _EMPTY
         data = gz.view[start:end]
-        read_at(name, fd, data, 0)
+        fill(data, 0)
         gz.view[gz.pos : start] = header
         stop = end + tar.padding(size)
         gz.view[end:stop] = tar.ZEROS[: stop - end]
@@ -261,14 +253,15 @@ class ArchiveWriter:
         self.source_bytes += size
         return sha256(data, usedforsecurity=False).hexdigest()
 
-    def _large(self, name: str, fd: int, size: int, header: bytes) -> str:
+    def _large(self, fill: Fill, size: int, header: bytes) -> str:
         """Read a member that crosses blocks; where reading fails the archive is as it was before."""
         gz = self._gz
         before, source_bytes = gz.mark(), self.source_bytes
         try:
             gz.write(header)
-            digest = self._stream(name, fd, size)
-        except (FileShrank, OSError):
+            digest = self._stream(fill, size)
+        except Exception:
+            # What goes wrong with the archive itself is known to it by now; else it was the reading.
             if gz.failure is None:
                 gz.rewind(before)
                 self.source_bytes = source_bytes
@@ -279,14 +272,14 @@ class ArchiveWriter:
         gz.write(tar.ZEROS[: tar.padding(size)])
         return digest
 
-    def _stream(self, name: str, fd: int, size: int) -> str:
+    def _stream(self, fill: Fill, size: int) -> str:
         gz = self._gz
         digest = sha256(usedforsecurity=False)
         done = 0
         while done < size:
             step = min(BLOCK - gz.pos, size - done)
             data = gz.view[gz.pos : gz.pos + step]
-            read_at(name, fd, data, done)
+            fill(data, done)
             digest.update(data)
             gz.pos += step
             done += step
