@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.engine.archive import Unpacked
+from tasks.hosts import LocalHost
 from tasks.rehearsal import machine, scratch
 from tasks.rehearsal.configuration import places, rewrite, rpc_endpoint
 from tasks.rehearsal.installation import Installation, find, of_version
@@ -35,7 +36,7 @@ def test_every_directory_of_the_recorded_configuration_leads_into_the_scratch_ho
         "a_directory_of_a_later_version_dirs=/later\nsome_file_dir: relative\n",
     )
     configured = rewrite(str(tmp_path))
-    written = read(str(path))
+    written = read(LocalHost(), str(path))
     assert written == configured.settings
     for name, value in written.items():
         if name.endswith(("_dir", "_dirs")):
@@ -51,7 +52,7 @@ def test_addresses_ports_and_replication_stay_and_buffers_become_small(tmp_path:
         "cn_metric_reporter_list=PROMETHEUS\nenable_rest_service=true\nlisten=a\\=b c\\u00e9\n",
     )
     settings = rewrite(str(tmp_path)).settings
-    assert read(str(path)) == settings
+    assert read(LocalHost(), str(path)) == settings
     kept = {"dn_rpc_address": "10.0.0.5", "dn_rpc_port": "7777", "schema_replication_factor": "3", "listen": "a=b cé"}
     assert kept.items() <= settings.items()
     changed = {"wal_buffer_size_in_byte": "1048576", "cn_metric_reporter_list": "", "enable_rest_service": "false"}
@@ -79,7 +80,7 @@ def test_the_three_files_of_older_versions_are_all_rewritten(tmp_path: Path) -> 
         write_conf(tmp_path, f"{kind}_dir=/somewhere\n", f"iotdb-{kind}.properties")
     rewrite(str(tmp_path))
     for kind in ("common", "confignode", "datanode"):
-        found = read(str(tmp_path / "conf" / f"iotdb-{kind}.properties")) or {}
+        found = read(LocalHost(), str(tmp_path / "conf" / f"iotdb-{kind}.properties")) or {}
         assert found[f"{kind}_dir"].startswith(str(tmp_path))
         assert found["dn_data_dirs"].startswith(str(tmp_path))
 
