@@ -99,7 +99,7 @@ class Entry:
 
 
 def proven(run: Run) -> list[Badge]:
-    """Return how the set of ``run`` is proven: damaged, rehearsed, checked, verified when written, or its size only."""
+    """Return how the set of ``run`` is proven: damaged, rehearsed, checked, verified when written, or not."""
     if not run.good:
         return []
     if run.damaged_at:
@@ -109,7 +109,7 @@ def proven(run: Run) -> list[Badge]:
         found.append(Badge("Checked", "shield", "proof-ok", run.checked_at))
     if not found:
         verified = Badge("Verified", "shield", "proof-ok", run.verified_at)
-        found = [verified if run.read_back else Badge("Size only", "shieldx")]
+        found = [verified if run.read_back else Badge("Not read back", "shieldx")]
     return found
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from tasks.badges import badge
 from tasks.models import BackupTask, Run
 from tasks.moments import stamp
 from tasks.units import format_duration
@@ -39,28 +40,26 @@ def standing(task: BackupTask, kept: Sequence[Run], rehearsal: Run | None, now: 
 
 
 def _proof(task: BackupTask, rehearsal: Run | None, now: datetime) -> Standing:
-    if task.last_rehearsed_at:
-        details = _rehearsed(rehearsal)
-        return _aged("Proven", task.last_rehearsed_at, details, task.rehearse_after_days, now)
-    if task.last_checked_at:
-        details = ("Every hash was equal; no rehearsal yet",)
-        return _aged("Checked", task.last_checked_at, details, task.check_after_days, now)
-    if task.last_verified_at:
-        details = ("Read back when it was written",)
-        return _aged("Verified", task.last_verified_at, details, task.check_after_days, now)
-    return Standing("Not proven yet", details=("Only the size was compared",), warn=True)
+    """Return what the badge of the list says, with what stands behind it."""
+    found = badge(task, now)
+    if found.at is None:
+        return Standing("Not proven yet", details=("The archive was not read back",), warn=True)
+    if found.at == task.last_rehearsed_at:
+        word, details = "Proven", _rehearsed(rehearsal)
+    elif found.at == task.last_checked_at:
+        word, details = found.word, ["Every byte was as it was written", *_not_rehearsed(task)]
+    else:
+        word, details = found.word, ["Read back when it was written"]
+    late = bool(found.why) and not task.proof_problem
+    return Standing(word, found.at, (*details, *([found.why] if late else [])), late)
 
 
-def _rehearsed(rehearsal: Run | None) -> tuple[str, ...]:
+def _rehearsed(rehearsal: Run | None) -> list[str]:
     if rehearsal is None or rehearsal.duration is None:
-        return ("Rehearsed",)
-    result = rehearsal.reason.rstrip(".")
+        return ["Rehearsed"]
     took = f"Rehearsed in {format_duration(rehearsal.duration)}"
-    return (f"{took}, {result[0].lower()}{result[1:]}" if result else took,)
+    return [took, *([rehearsal.reason.rstrip(".")] if rehearsal.reason else [])]
 
 
-def _aged(word: str, at: datetime, details: tuple[str, ...], limit: int | None, now: datetime) -> Standing:
-    if limit is None or now - at <= timedelta(days=limit):
-        return Standing(word, at, details)
-    wanted = "every day" if limit == 1 else f"every {limit} days"
-    return Standing(word, at, (*details, f"The task wants it {wanted}"), True)
+def _not_rehearsed(task: BackupTask) -> list[str]:
+    return [f"Rehearsed {stamp(task.last_rehearsed_at)}" if task.last_rehearsed_at else "Not rehearsed yet"]

@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from tasks import moments
+from tasks import entries, moments
+from tasks.entries import Badge
 from tasks.models import Run
 from tasks.outcomes import legend_svg, strip_svg
 from tasks.rows import below_status
@@ -172,6 +173,12 @@ def status(state: str) -> SafeString:
 def cause(run: Run) -> str:
     """Return why a run ended as it did, to stand below its status."""
     return below_status(run.state, run.reason)
+
+
+@register.filter
+def proven(run: Run) -> list[Badge]:
+    """Return how the set of a run is proven, the strongest proof first."""
+    return entries.proven(run)
 
 
 @register.simple_tag

@@ -35,3 +35,10 @@ def _prove(request: HttpRequest, pk: int, verb: Callable[[Actor, Run, datetime],
 def check(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the set of a run read back and compared."""
     return _prove(request, pk, services.check_set, "The check")
+
+
+@require_POST
+@needs(permissions.RUN)
+def rehearse(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have the set of a run restored and started in a place of its own."""
+    return _prove(request, pk, services.rehearse, "The rehearsal")

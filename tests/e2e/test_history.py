@@ -52,7 +52,8 @@ def test_a_row_unfolds_with_its_log_and_what_changed(page: Page) -> None:
 def test_proofs_are_told_and_lead_to_their_own_page(page: Page) -> None:
     open_history(page, "plant-nightly")
     expect(page.locator("#task-facts")).to_contain_text("Proven 3 days")
-    expect(page.locator("#task-facts")).to_contain_text("Rehearsed in 9 s, all 9 counts equal")
+    expect(page.locator("#task-facts")).to_contain_text("Rehearsed in 9 s")
+    expect(page.locator("#task-facts")).to_contain_text("All 9 counts equal")
     rehearsed = page.get_by_role("row").filter(has_text="Rehearsed 3 d ago")
     rehearsed.locator("a.unfold").click()
     page.get_by_role("link", name=re.compile("Log of rehearsal")).click()

@@ -32,28 +32,24 @@ def rehearsed(seconds: int, reason: str) -> Run:
 
 def test_the_strongest_proof_is_told() -> None:
     verified, checked, tried = {"last_verified_at": NOW - DAY}, {"last_checked_at": NOW - 2 * DAY}, NOW - 3 * DAY
-    assert told() == ("!", "Not proven yet", "Only the size was compared")
+    assert told() == ("!", "Not proven yet", "The archive was not read back")
     assert told(**verified) == ("Verified 1 d", "Read back when it was written")
-    assert told(**verified, **checked) == ("Checked 2 d", "Every hash was equal; no rehearsal yet")
+    assert told(**verified, **checked) == ("Checked 2 d", "Every byte was as it was written", "Not rehearsed yet")
     full = verified | checked | {"last_rehearsed_at": tried}
-    assert told(rehearsal=rehearsed(9, "All 9 counts equal."), **full) == (
-        "Proven 3 d", "Rehearsed in 9 s, all 9 counts equal",
-    )  # fmt: skip
+    words = told(rehearsal=rehearsed(9, "IoTDB: 9 counts equal."), **full)
+    assert words == ("Proven 3 d", "Rehearsed in 9 s", "IoTDB: 9 counts equal")
     assert told(rehearsal=rehearsed(9, ""), **full) == ("Proven 3 d", "Rehearsed in 9 s")
     assert told(**full) == ("Proven 3 d", "Rehearsed")
 
 
 def test_a_proof_that_is_too_old_is_said_as_such() -> None:
-    checked = {"last_checked_at": NOW - 8 * DAY}
-    assert told(**checked) == (
-        "!",
-        "Checked 8 d",
-        "Every hash was equal; no rehearsal yet",
-        "The task wants it every 7 days",
-    )
-    assert told(**checked, check_after_days=None)[0] == "Checked 8 d"
+    late = told(last_checked_at=NOW - 8 * DAY)
+    assert (late[0], late[1], late[-1]) == ("!", "Checked 8 d", "The limit is 7 days.")
+    assert told(last_checked_at=NOW - 8 * DAY, check_after_days=None)[0] == "Checked 8 d"
     old = {"last_rehearsed_at": NOW - 2 * DAY, "rehearse_after_days": 1}
-    assert told(**old)[-1] == "The task wants it every day"
+    assert told(**old)[-1] == "The limit is 1 day."
+    words = told(**old, last_checked_at=NOW - DAY)
+    assert words == ("Checked 1 d", "Every byte was as it was written", f"Rehearsed {stamp(NOW - 2 * DAY)}")
 
 
 def test_a_problem_comes_before_every_proof() -> None:

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tasks.models import BackupTask, Run
-from tasks.permissions import OPERATOR, RESTORE_ADMINISTRATOR, VIEWER
+from tasks.models import BackupTask, Cluster, Restoration, Run
+from tasks.permissions import ADMINISTRATOR, OPERATOR, RESTORE_ADMINISTRATOR, VIEWER
 from tasks.states import Kind, RunState, Trigger
 from tests.conftest import Login, MakeRun
 from tests.web.inventory_sets import after, counted
@@ -60,7 +60,7 @@ DAY = timedelta(days=1)
     ("fields", "words"),
     [
         ({}, "Verified {}"),
-        ({"parameters": {"read_back": False}}, "Size only"),
+        ({"parameters": {"read_back": False}}, "Not read back"),
         ({"checked_at": 2}, "Checked 2 d ago"),
         ({"rehearsed_at": 3}, "Rehearsed 3 d ago"),
         ({"rehearsed_at": 3, "checked_at": 2}, "Rehearsed 3 d ago Checked 2 d ago"),
@@ -180,6 +180,59 @@ def test_a_set_is_checked_from_its_row(operator_client: Client, task: BackupTask
     assert run.proofs.count() == 1
 
 
+def test_what_a_rehearsal_lacks_is_said_and_how_to_cure_it(
+    operator_client: Client, task: BackupTask, make_run: MakeRun, settings: Any
+) -> None:
+    settings.IOTDB_INSTALLATIONS = ()
+    run = make_run(task)
+    answer = operator_client.post(reverse("run-rehearse", args=[run.pk]), follow=True)
+    assert answer.redirect_chain[0] == (reverse("task-history", args=[task.pk]), 302)
+    assert "This machine cannot rehearse the set." in answer.content.decode()
+    assert not run.proofs.exists()
+
+
+def verb(text: str, word: str) -> str:
+    """Return the reason why a verb of the first row is impossible, or ``possible``, or nothing where it is absent."""
+    found = re.search(rf"<li><(button|a)[^>]*>(?:<svg.*?</svg>){word}(?:<small>(.*?)</small>)?</", text)
+    return "" if found is None else found[2] or "possible"
+
+
+def test_what_is_impossible_now_says_why(login: Login, task: BackupTask, make_run: MakeRun) -> None:
+    admin, run = login(ADMINISTRATOR), make_run(task, inventory={"IoTDB": counted()})
+
+    def verbs() -> list[str]:
+        text = read(admin, "task-history", task.pk)
+        return [verb(text, word) for word in ("Restore", "Check set", "Rehearse")]
+
+    assert verbs() == ["", "possible", "possible"]
+    proof = prove(run, Kind.REHEARSAL, RunState.RUNNING)
+    assert verbs() == ["", "Rehearsal is running", "Rehearsal is running"]
+    Run.objects.filter(pk=proof.pk).update(state=RunState.FAILED, ended_at=timezone.now())
+    Run.objects.filter(pk=run.pk).update(damaged_at=timezone.now(), damage="A bit.", inventory={})
+    assert verbs() == ["The set is damaged", "possible", "The set is damaged"]
+    Run.objects.filter(pk=run.pk).update(set_removed_at=timezone.now())
+    assert verbs() == ["The set was removed"] * 3
+
+
+def test_sets_of_a_deleted_task_can_still_be_proven(
+    operator_client: Client, task: BackupTask, make_run: MakeRun
+) -> None:
+    run = make_run(task)
+    BackupTask.objects.filter(pk=task.pk).update(deleted_at=timezone.now())
+    assert verb(read(operator_client, "task-history", task.pk), "Check set") == "possible"
+    operator_client.post(reverse("run-check", args=[run.pk]))
+    assert run.proofs.count() == 1
+
+
+def test_a_set_is_restored_from_its_row(login: Login, task: BackupTask, make_run: MakeRun) -> None:
+    run = make_run(task)
+    address = reverse("restoration-new-from-run", args=[run.pk])
+    assert f'formaction="{address}" aria-label="Restore run {run.pk}"' in read(
+        login(RESTORE_ADMINISTRATOR), "task-history", task.pk
+    )
+    assert address not in read(login(OPERATOR), "task-history", task.pk)
+
+
 def test_the_set_is_chosen_on_the_page(login: Login, task: BackupTask, make_run: MakeRun) -> None:
     make_run(task)
     asked = read(login(RESTORE_ADMINISTRATOR), "task-history", task.pk, "?choose=set")
@@ -217,6 +270,18 @@ def test_the_page_of_a_rehearsal_says_of_which_set_and_shows_its_steps(
     assert "Done Fetch the set 1 min 12 s 282 members." in words and "Failed Start IoTDB" in words
     assert f'<a href="{reverse("task-history", args=[task.pk])}">{task.name}</a>' in text
     assert "data-poll" not in text and "Difference" not in text
+
+
+def test_the_page_of_a_restoration_run_leads_to_its_task(login: Login, cluster: Cluster) -> None:
+    now = timezone.now()
+    restoration = Restoration.objects.create(name="restore-1", cluster=cluster, path_type="LocalDir", taken_at=now)
+    run = Run.objects.create(
+        kind=Kind.RESTORE, restoration=restoration, cluster=cluster, trigger=Trigger.PERSON, started_by_name="anna",
+        state=RunState.ROLLED_BACK, started_at=now, ended_at=now, reason="It did not start.", steps=STEPS,
+    )  # fmt: skip
+    text = read(login(VIEWER), "run-log", run.pk)
+    assert f"<h1>Restoration, run {run.pk}</h1>" in text and "by anna" in text and "Rolled back" in text
+    assert f'<a href="{reverse("restoration", args=[restoration.pk])}">restore-1</a>' in text
 
 
 def test_the_page_of_a_run_that_goes_on_looks_again_by_itself(
@@ -288,12 +353,12 @@ def test_proofs_cost_no_more_queries(
 ) -> None:
     inventory = {"IoTDB": counted()}
     prove(make_run(task, inventory=inventory), Kind.CHECK, RunState.RUNNING)
-    with django_assert_max_num_queries(15) as few:
+    with django_assert_max_num_queries(16) as few:
         read(operator_client, "task-history", task.pk)
     for number in range(24):
         run = make_run(task, **after(inventory, {"IoTDB": counted(number)}))
         prove(run, Kind.CHECK, RunState.WAITING)
         prove(run, Kind.REHEARSAL)
-    with django_assert_max_num_queries(15) as many:
+    with django_assert_max_num_queries(16) as many:
         read(operator_client, "task-history", task.pk)
     assert len(few) == len(many)

@@ -61,6 +61,7 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "run-log-download": (VIEW, None),
     "run-path": (VIEW, None),
     "run-check": (None, RUN),
+    "run-rehearse": (None, RUN),
     "restorations": (VIEW, None),
     "restoration-cells": (VIEW, None),
     "restoration-new": (RESTORE, None),
