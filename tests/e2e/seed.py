@@ -100,6 +100,37 @@ def _history() -> None:
     for age in (5, 4):
         _run(paused, "successful", now - timedelta(days=age))
     _damage(paused, now - timedelta(days=2))
+    _alarms(failing, paused, now)
+
+
+def _alarms(failing: BackupTask, damaged: BackupTask, now: datetime) -> None:
+    """Raise what the runs above would have raised, one critical alarm, and one that was cleared."""
+    from django.urls import reverse
+
+    from tasks import alarms
+    from tasks.models import Cluster, Run
+
+    def about(task: BackupTask) -> dict[str, Any]:
+        return {"place": task.name, "cluster": task.cluster, "link": reverse("task-history", args=[task.pk])}
+
+    hour = timedelta(hours=1)
+    cure = "Put the cause right, then press Back Up Now."
+    for at in (now - 29 * hour, now - 5 * hour):
+        cause = f"2 runs in a row. {REASONS['failed']}"
+        alarms.raise_alarm("backup-failed", f"task {failing.pk}", cause=cause, cure=cure, **about(failing), now=at)
+    run = Run.objects.get(damaged_at__isnull=False, task=damaged)
+    cause = f"The set is damaged. {run.damage}"
+    cure = "Do not restore from it. Run the task again, and look at the disk of the destination."
+    subject = f"run {run.pk}"
+    alarms.raise_alarm("set-damaged", subject, cause=cause, cure=cure, **about(damaged), now=now - 48 * hour)
+    depot = Cluster.objects.get(name="depot")
+    cause = "The restored IoTDB did not start, and what was there before could not be renamed back: permission denied."
+    cure = "Write nothing to the cluster. Find the step that failed in the log, put the cause right, then retry."
+    where = {"place": "depot-back", "cluster": depot, "now": now - 20 * hour}
+    alarms.raise_alarm("restoration-unknown", f"cluster {depot.pk}", cause=cause, cure=cure, **where)
+    where = about(failing) | {"now": now - 200 * hour}
+    alarms.raise_alarm("rehearsal-failed", f"task {failing.pk}", cause="The ports were in use.", **where)
+    alarms.clear("rehearsal-failed", f"task {failing.pk}", now=now - 190 * hour)
 
 
 def _remove_old_sets(task_id: int, now: datetime) -> None:

@@ -19,6 +19,8 @@ PAGES = {
     "list": "backups/",
     "list-nothing-found": "backups/?q=no-such-task",
     "create": "backups/new/",
+    "alarms": "alarms/",
+    "alarms-none": "alarms/?severity=suggestion",
     "clusters": "clusters/",
     "cluster-new": "clusters/new/",
     "preferences": "settings/",
