@@ -10,6 +10,8 @@ import re
 
 _NODE = re.compile(r"`(?:[^`]|``)*`|[^.`]+")
 _PLAIN = re.compile(r"[A-Za-z_\u2E80-\u9FFF][A-Za-z0-9_\u2E80-\u9FFF]*\Z")
+RESERVED = ("root", "time", "timestamp")
+"""Words that are a name in backquotes only, although the server shows them without."""
 _PAIR = re.compile(r'"((?:(?!":").)*)":"(.*?)"(?=,"(?:(?!":").)*":"|\}\Z)', re.DOTALL)
 
 
@@ -30,7 +32,12 @@ def measurement_of(path: str) -> str:
 
 def name(text: str) -> str:
     """Return an identifier for a statement: as it is where it is plain, else in backquotes."""
-    return text if _PLAIN.match(text) else f"`{text.replace('`', '``')}`"
+    return text if _PLAIN.match(text) and text.lower() not in RESERVED else f"`{text.replace('`', '``')}`"
+
+
+def identifier(text: str) -> str:
+    """Return an identifier for a statement of the table dialect: in double quotes, as words of SQL may be names."""
+    return f'"{text.replace(chr(34), chr(34) * 2)}"'
 
 
 def string(text: str) -> str:

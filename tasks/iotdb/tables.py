@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.iotdb.gathering import Gathering
 from tasks.iotdb.link import Link
-from tasks.iotdb.paths import name
+from tasks.iotdb.paths import identifier
 
 SYSTEM_DATABASE = "information_schema"
 DEVICES_LIMIT = 2000
@@ -57,7 +57,7 @@ def _tables(link: Link, gathering: Gathering) -> None:
     tables, devices, whole = [], 0, True
     rows = [row for row in gathering.stream(link, statement) if row["database"] != SYSTEM_DATABASE]
     for row in rows:
-        table = f"{name(row['database'])}.{name(row['table_name'])}"
+        table = f"{identifier(row['database'])}.{identifier(row['table_name'])}"
         number = None
         if len(rows) <= DEVICES_LIMIT and row.get("table_type") in (None, "BASE TABLE"):
             number = gathering.number(link, f"COUNT DEVICES FROM {table}")

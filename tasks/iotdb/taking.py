@@ -70,8 +70,8 @@ def _take(link: Link, endpoint: Endpoint, gathering: Gathering, request: dict[st
     take_ttls(link, gathering, tables or [])
     take_accounts(link, gathering)
     take_jobs(link, gathering)
-    used = take_templates(link, gathering)
     databases = take_databases(link, gathering, tables, whole=not blind)
+    used = take_templates(link, gathering)
     if blind:
         gathering.errors[SHOW_SERIES] = blind
     else:

@@ -24,7 +24,7 @@ def take_ttls(link: Link, gathering: Gathering, tables: Iterable[str]) -> None:
     rows = gathering.ask(link, "SHOW ALL TTL")
     if rows is None:
         return
-    foreign, number = {f"root.{database}" for database in tables}, 0
+    foreign, number = {f"root.{database}{rest}" for database in tables for rest in ("", ".**")}, 0
     for row in rows:
         path, ttl = list(row.values())[:2]
         if ttl not in _NO_LIFETIME and path not in foreign:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
+from tasks.iotdb import client
 from tasks.iotdb.base import Account, Endpoint, Summary
 from tasks.iotdb.client import NotAsked, ask_health, take_inventory
 from tasks.iotdb.document import read
@@ -210,6 +214,39 @@ def test_what_does_not_fit_into_the_time_is_recorded_and_the_rest_is_kept(filled
         ("SHOW FUNCTIONS", "SHOW TRIGGERS", "SHOW CQS", "SHOW PIPES", "SHOW PIPEPLUGINS"),
         "the time for the inventory was over",
     )
+
+
+def peak_of_the_child(server: IoTDB) -> tuple[int, int]:
+    """Return the most memory, in kB, that the child took for an inventory, and its number of lines."""
+    request = {"call": "inventory", "user": ROOT.user, "password": ROOT.password, "series_limit": 1_000_000}
+    request |= {"endpoints": [endpoint(server)], "until": time.monotonic() + 300}
+    with TemporaryFile() as given, TemporaryFile() as answer:
+        given.write(json.dumps(request).encode() + b"\n")
+        given.seek(0)
+        child = subprocess.Popen(client.COMMAND, cwd=client.ROOT, stdin=given, stdout=answer)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0
+        answer.seek(0)
+        return used.ru_maxrss, sum(1 for _ in answer)
+
+
+@pytest.mark.server
+def test_fifty_thousand_series_take_no_more_memory_than_a_few(filled: IoTDB) -> None:
+    few, short = peak_of_the_child(filled)
+    filled.execute("CREATE DATABASE root.many")
+    session = filled.session()
+    try:
+        for device in range(100):
+            paths = [f"root.many.line.device{device}.s{number}" for number in range(500)]
+            ones = [1] * len(paths)
+            session.create_multi_time_series(paths, ones, [0] * len(paths), ones, None, None, None, None)
+        many, long = peak_of_the_child(filled)
+    finally:
+        session.close()
+        filled.execute("DELETE DATABASE root.many")
+    assert long > short + 50_000
+    assert many < few + 60_000, f"{few} kB, then {many} kB"
 
 
 @pytest.fixture(name="hung")
