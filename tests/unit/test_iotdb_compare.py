@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.iotdb.base import COUNTS, Summary
@@ -84,6 +84,7 @@ def test_long_lists_of_names_are_cut() -> None:
 counts = st.dictionaries(st.sampled_from(sorted(COUNTS)), st.integers(0, 10**6))
 
 
+@settings(deadline=None)
 @given(counts, counts, counts)
 def test_a_count_outside_both_values_never_passes_and_one_between_always_does(
     before: dict[str, int], after: dict[str, int], found: dict[str, int]

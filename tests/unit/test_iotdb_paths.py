@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.iotdb.paths import device_of, identifier, measurement_of, name, nodes_of, pairs, string
@@ -30,12 +30,14 @@ def test_a_path_is_taken_apart_at_the_right_dot(shown: str, device: str, measure
     assert ".".join(nodes_of(shown)) == shown
 
 
+@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=5))
 def test_any_names_make_a_path_that_comes_apart_again(names: list[str]) -> None:
     quoted = [f"`{one.replace('`', '``')}`" for one in names]
     assert nodes_of(".".join(["root", *quoted])) == ["root", *quoted]
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_name_is_either_plain_or_one_pair_of_backquotes(text: str) -> None:
     quoted = name(text)
@@ -47,6 +49,7 @@ def test_a_name_is_either_plain_or_one_pair_of_backquotes(text: str) -> None:
         assert quoted[1:-1].replace("``", "`") == text
 
 
+@settings(deadline=None)
 @given(texts)
 def test_strings_and_identifiers_can_be_read_back(text: str) -> None:
     assert re.fullmatch(r"'(?:[^']|'')*'", string(text))
@@ -55,6 +58,7 @@ def test_strings_and_identifiers_can_be_read_back(text: str) -> None:
     assert identifier(text)[1:-1].replace('""', '"') == text
 
 
+@settings(deadline=None)
 @given(st.dictionaries(plain, plain, max_size=5))
 def test_tags_without_quotes_are_read_without_doubt(tags: dict[str, str]) -> None:
     shown = "{" + ",".join(f'"{key}":"{value}"' for key, value in tags.items()) + "}"
