@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 
 from tasks import logs
@@ -87,10 +88,16 @@ def refresh(context: dict[str, Any], newest: int) -> dict[str, Any]:
     return {"poll_url": f"{address}?{query}", "watched": newest if row.active else "", "pace": pace}
 
 
-def asked(restoration: Restoration, run: Run, now: datetime) -> dict[str, Any]:
+def asked(restoration: Restoration, run: Run) -> dict[str, Any]:
     """Return what the question before the interruption tells."""
     done = {step["key"]: step.get("text", "") for step in run.steps if step.get("state") == steps_of_runs.DONE}
-    return {"loss": loss_of(run), "row": Row(restoration), "run": run, "done": done, "now": now}
+    return {
+        "loss": loss_of(run),
+        "row": Row(restoration),
+        "run": run,
+        "done": done,
+        "copy_days": settings.SAFETY_COPY_DAYS,
+    }
 
 
 def down_since(run: Run | None) -> datetime | None:

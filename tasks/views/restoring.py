@@ -133,7 +133,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
         back=reverse("restoration", args=[pk]),
         word=restoration.cluster.name,
         keep_address=reverse("restoration-stop", args=[pk]),
-        context=restoration_page.asked(restoration, run, timezone.now()),
+        context=restoration_page.asked(restoration, run),
     )
     return _ask(request, restoration, question, error)
 

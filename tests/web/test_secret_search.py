@@ -247,6 +247,39 @@ def test_no_secret_is_found_after_a_server_refused_it(
     assert search.hits() == []
 
 
+@pytest.mark.parametrize(("name", "fields"), planted())
+def test_no_secret_of_a_search_for_sets_is_found(
+    search: Search,
+    client: Client,
+    node: Node,
+    make_task: Any,
+    storage_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: Any,
+    name: str,
+    fields: tuple[str, ...],
+) -> None:
+    """Errors of the form, Verify, a search that fails, an archive that cannot be had: what was typed is in no page."""
+    cluster, port = node.service.cluster, free_port()
+    run_now(make_task("before"))
+    where = {"ip_mode": "ipv4", "server_ip": "127.0.0.1", "port": port}
+    where |= {"host_key": f"{HOST_KEY} 127.0.0.1 {port}"} if name == "SFTP" else {}
+    own = {key: value for key, value in form_values(cluster, name, **where).items() if key not in ("copies", "name")}
+    new = own | {"name": "planted", **search.plant(fields)}
+    source = "/restorations/new/source/"
+    search.response("errors", client.post(source, new | {"name": ""}))
+    search.response("verify", client.post(f"{source}verify/", new))
+    search.response("verify lines", client.post(f"{source}verify/", new, HTTP_X_VERIFY_LINES="1"))
+    directory = {"shared_path": "/srv/backup/daily_20261101000000/2.0.1_IoTDB_20261101000000.tar.gz"}
+    search.response("archive", client.post(source, new | directory))
+    assert client.post(source, new).status_code == 302
+    search.take("session", json.dumps(dict(client.session)))
+    search.response("found", client.get("/restorations/found/"))
+    search.response("choose", client.post("/restorations/found/", {"name": "planted", "set": "a_20261101000000/1"}))
+    look_everywhere(search, client, caplog, capfd)
+    assert search.hits() == []
+
+
 def test_the_search_finds_what_is_there(search: Search, node: Node, make_task: Any) -> None:
     """The search itself is tried on a secret that leaks into a log, a row and a page."""
     value = search.plant(("password",))["password"]
