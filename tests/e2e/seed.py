@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import django
 
+from tests.e2e import restorations
 from tests.e2e.inventories import of_night
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def main(directory: Path) -> None:
     _people()
     _inventory(directory)
     _history()
+    restorations.seed(directory)
 
 
 def _people() -> None:

@@ -25,6 +25,9 @@ PAGES = {
     "cluster-new": "clusters/new/",
     "preferences": "settings/",
     "management-nodes": "system/nodes/",
+    "restorations": "restorations/",
+    "restoration-new": "restorations/new/",
+    "restoration-source": "restorations/new/source/",
 }
 # Pages of one thing are reached as people reach them, from the list it stands in.
 FROM_LIST = {
@@ -43,6 +46,21 @@ FROM_HISTORY = {
 FROM_CLUSTERS = {
     "cluster": lambda page: page.get_by_role("link", name="plant", exact=True).first.click(),
 }
+
+
+FROM_RESTORATIONS = {
+    "restoration-unused": lambda page: page.get_by_role("link", name="attic-unused", exact=True).click(),
+    "restoration-restored": lambda page: page.get_by_role("link", name="attic-restored", exact=True).click(),
+    "restoration-rolled-back": lambda page: page.get_by_role("link", name="attic-rolled-back", exact=True).click(),
+    "restoration-start": lambda page: follow(page, "Start attic-unused"),
+    "restoration-delete": lambda page: follow(page, "Delete attic-unused"),
+    "safety-copy-remove": lambda page: follow(page, "Remove now: the safety copy of attic"),
+}
+
+
+def follow(page: Page, label: str) -> None:
+    """Go where a link leads that is a dialog with script."""
+    page.goto(page.get_by_role("link", name=label).first.get_attribute("href") or "")
 
 
 def configure_address(page: Page) -> str:
@@ -68,6 +86,9 @@ def open_named(page: Page, name: str) -> None:
         find(page, "plant-nightly")
         FROM_LIST["history"](page)
         FROM_HISTORY[name](page)
+    elif name in FROM_RESTORATIONS:
+        page.goto("restorations/")
+        FROM_RESTORATIONS[name](page)
     elif name in FROM_CLUSTERS:
         page.goto("clusters/")
         FROM_CLUSTERS[name](page)
@@ -86,7 +107,7 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", [*LOGGED_OUT, *PAGES, *FROM_LIST, *FROM_HISTORY, *FROM_CLUSTERS])
+@pytest.mark.parametrize("name", [*LOGGED_OUT, *PAGES, *FROM_LIST, *FROM_HISTORY, *FROM_CLUSTERS, *FROM_RESTORATIONS])
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(open_page: Open, name: str) -> None:
     page = open_page(who="" if name in LOGGED_OUT else "administrator")
     open_named(page, name)

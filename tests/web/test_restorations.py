@@ -125,7 +125,9 @@ def test_do_not_restore_stops_the_run(restorer: Client, cluster: Cluster) -> Non
     restoration = make_restoration(cluster)
     run = make_run(restoration, RunState.RUNNING, steps=steps_at("confirm"))
     page = restorer.get(f"{PAGE}{restoration.pk}/confirm/").content.decode()
-    assert f'formaction="{PAGE}{restoration.pk}/stop/" formnovalidate>Do not restore' in page
+    # In a form of its own: Enter in the field must not press it.
+    assert f'<form id="keep" method="post" action="{PAGE}{restoration.pk}/stop/">' in page
+    assert 'form="keep">Do not restore' in page
     assert "Stop was requested" in text_of(restorer.post(f"{PAGE}{restoration.pk}/stop/", follow=True))
     run.refresh_from_db()
     assert run.stop_requested_by == "restore-administrator"
