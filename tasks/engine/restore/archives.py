@@ -16,12 +16,11 @@ from django.conf import settings
 from storage.base import Store
 from storage.errors import Corrupt, NoSpace, PathMissing
 from storage.registry import get_path_type
-from tasks.engine.archive import Damage, Listing, unpack, verify_archive
+from tasks.engine.archive import Damage, Listing, verify_archive
 from tasks.engine.archive.manifest import parse_head, split_lines
 from tasks.engine.restore.matching import ServiceOfSet
 from tasks.engine.snapshot import scratch_directory, spool_path
 from tasks.iotdb.base import Summary
-from tasks.iotdb.document import INVENTORY_NAME, BadInventory, read
 from tasks.models import Restoration
 from tasks.naming import manifest_name
 from tasks.units import format_size
@@ -58,18 +57,11 @@ class Archive:
         """Yield what the manifest says of each member."""
         return (json.loads(line) for line in self.listing.lines())
 
-    def summary(self, check: Check) -> Summary | None:
-        """Return the inventory that was taken with the set; None where there is none, or none that can be read."""
-        if not any(member["name"] == INVENTORY_NAME for member in self.listed()):
-            return None
-        with self.path.open("rb") as reader:
-            for member in unpack(reader, self.listing, sha256=self.sha256, check=check):
-                if member.name == INVENTORY_NAME:
-                    try:
-                        return read(split_lines(member.chunks))[0].summary
-                    except (BadInventory, Damage):
-                        return None
-        return None
+    @property
+    def summary(self) -> Summary | None:
+        """The inventory that was taken with the set; None where nobody could be asked then."""
+        stored = self.facts.get("inventory")
+        return Summary.of(stored) if isinstance(stored, dict) else None
 
 
 class Fetching:

@@ -47,10 +47,13 @@ def set_aside(run: Run, target: Target, host: Host, place: Place, digits: str) -
 
 
 def swap_in(row: SafetyCopy, host: Host) -> None:
-    """Give the restored directory its place. Raises OSError."""
-    host.rename(row.staging, row.original)
+    """Give the restored directory its place. Raises OSError.
+
+    On record before it is done: that the staging directory is gone then tells that what has the place is ours.
+    """
     row.swapped_at = timezone.now()
     row.save(update_fields=("swapped_at",))
+    host.rename(row.staging, row.original)
 
 
 def put_back(row: SafetyCopy, host: Host, digits: str) -> bool:

@@ -103,7 +103,7 @@ class Fitting:
         matched = match(of_set, found, self.cluster.name, self._live_version(asked))
         self.result.problems += matched.problems
         self.result.notes += matched.notes
-        plan = ServicePlan(row, archive, asked, archive.summary(self.check))
+        plan = ServicePlan(row, archive, asked, archive.summary)
         held = amounts(archive.listed(), [node.name for node, _ in matched.pairs])
         for node, one in matched.pairs:
             self.check()
