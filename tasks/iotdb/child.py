@@ -5,7 +5,7 @@ every worker a hundred megabytes. So they are imported here only, and the proces
 
 The request is one line of JSON on the standard input:
 
-    {"call": "health" | "inventory", "user": "...", "password": "...", "endpoints": [["host", 6667], ...],
+    {"call": "health" | "inventory" | "regions", "user": "...", "password": "...", "endpoints": [["host", 6667], ...],
      "until": 12345.6, "series_limit": 1000000}
 
 ``until`` is a time of the monotonic clock of this machine, which is the same in every network namespace. Answers are
@@ -28,7 +28,7 @@ _LOOK_SECONDS = 2.0
 def serve(request: dict[str, Any], sink: BinaryIO) -> None:
     """Answer one request."""
     # The package is slow to import: it is not needed to read this module.
-    from tasks.iotdb import health, taking
+    from tasks.iotdb import health, regions, taking
 
     def send(answer: dict[str, Any]) -> None:
         sink.write(json.dumps(answer, separators=(",", ":"), default=str).encode("ascii") + b"\n")
@@ -36,6 +36,8 @@ def serve(request: dict[str, Any], sink: BinaryIO) -> None:
     if request["call"] == "health":
         found = health.ask(request)
         send({**vars(found), "nodes": [node.__dict__ for node in found.nodes]})
+    elif request["call"] == "regions":
+        send(regions.ask(request))
     else:
         taking.take(request, send)
     sink.flush()

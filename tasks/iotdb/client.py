@@ -64,6 +64,17 @@ def ask_health(
     return Health(**answer, nodes=nodes)
 
 
+def ask_regions(
+    account: Account, endpoints: Sequence[Endpoint], *, seconds: float = 30, check: Callable[[], None] = nothing
+) -> frozenset[int]:
+    """Return the numbers of all data regions that the service behind ``endpoints`` knows. Raises NotAsked."""
+    with _child("regions", account, endpoints, seconds, check, ()) as lines:
+        answer = json.loads(next(lines))
+    if "regions" not in answer:
+        raise NotAsked(answer["why"])
+    return frozenset(answer["regions"])
+
+
 def take_inventory(
     account: Account,
     endpoints: Sequence[Endpoint],

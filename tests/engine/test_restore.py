@@ -308,10 +308,10 @@ def test_nobody_stops_it_by_hand(restoration: Restoration, sample_home: Path, se
         settings.RESTORE_CONFIRM_SECONDS = 1
 
     run = restore(restoration, before=shorten)
-    # It still runs, so that the way back finds nothing to wait for but the same person: nobody knows.
-    assert run.state == RunState.UNKNOWN, log_of(run)
+    # It runs still, and no directory was moved: there is nothing that would have to be stopped for the way back.
+    assert run.state == RunState.ROLLED_BACK, log_of(run)
     assert "The DataNode of node1 still runs after 1 s" in run.reason
-    assert picture(sample_home) == before
+    assert (picture(sample_home), running(sample_home)) == (before, set(MAINS))
 
 
 # --- The way back -----------------------------------------------------------------------------------------------------

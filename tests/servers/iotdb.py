@@ -101,7 +101,7 @@ class IoTDB:
         self.home = home
         self.properties = read_properties(home)
         self.rpc_port = int(self.properties["dn_rpc_port"])
-        self._lib = distribution()
+        self.lib = distribution()
         self._nodes: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
@@ -189,6 +189,19 @@ class IoTDB:
 
     def launch(self) -> None:
         """Start both nodes; they do not serve yet."""
+        for node, command in self.commands().items():
+            with (self.home / "logs" / f"{node}.out").open("wb") as out:
+                self._nodes[node] = subprocess.Popen(
+                    command,
+                    cwd=self.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    preexec_fn=_die_with_parent,
+                )
+
+    def commands(self) -> dict[str, list[str]]:
+        """Return the command line of each node, the ConfigNode first; what they log to is made."""
         logs = self.home / "logs"
         logs.mkdir(exist_ok=True)
         (logs / "logback.xml").write_text(_LOGBACK)
@@ -196,20 +209,22 @@ class IoTDB:
         common = {"TSFILE_HOME": home, "TSFILE_CONF": conf, "iotdb.jmx.local": "true", "iotdb-foreground": "yes"}
         config = {"CONFIGNODE_HOME": home, "CONFIGNODE_DATA_HOME": home, "CONFIGNODE_CONF": conf}
         data = {"IOTDB_HOME": home, "IOTDB_DATA_HOME": home, "IOTDB_CONF": conf, "IOTDB_LOG_DIR": logs}
-        self._spawn(
-            "confignode",
-            "org.apache.iotdb.confignode.service.ConfigNode",
-            ("256m", "128m"),
-            common | config | {"CONFIGNODE_LOGS": logs, "name": "iotdb.ConfigNode"},
-        )
-        self._spawn(
-            "datanode",
-            "org.apache.iotdb.db.service.DataNode",
-            ("768m", "512m"),
-            common | data | {"OFF_HEAP_MEMORY": "1024M", "name": "iotdb.IoTDB"},
-        )
+        return {
+            "confignode": self._command(
+                "confignode",
+                "org.apache.iotdb.confignode.service.ConfigNode",
+                ("256m", "128m"),
+                common | config | {"CONFIGNODE_LOGS": logs, "name": "iotdb.ConfigNode"},
+            ),
+            "datanode": self._command(
+                "datanode",
+                "org.apache.iotdb.db.service.DataNode",
+                ("768m", "512m"),
+                common | data | {"OFF_HEAP_MEMORY": "1024M", "name": "iotdb.IoTDB"},
+            ),
+        }
 
-    def _spawn(self, node: str, main: str, memory: tuple[str, str], defines: Mapping[str, object]) -> None:
+    def _command(self, node: str, main: str, memory: tuple[str, str], defines: Mapping[str, object]) -> list[str]:
         logs = self.home / "logs"
         defines = dict(defines) | {"logback.configurationFile": logs / "logback.xml", "node.log": logs / f"{node}.log"}
         command = ["java", *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _PACKAGES)]
@@ -222,16 +237,7 @@ class IoTDB:
         ]
         command += [f"-Xmx{memory[0]}", f"-XX:MaxDirectMemorySize={memory[1]}", "-Dsun.jnu.encoding=UTF-8"]
         command += [f"-D{name}={value}" for name, value in defines.items()]
-        command += ["-cp", ":".join(sorted(map(str, self._lib.glob("*.jar")))), main, "-s"]
-        with (logs / f"{node}.out").open("wb") as out:
-            self._nodes[node] = subprocess.Popen(
-                command,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                preexec_fn=_die_with_parent,
-            )
+        return [*command, "-cp", ":".join(sorted(map(str, self.lib.glob("*.jar")))), main, "-s"]
 
     def wait(self, timeout: float) -> None:
         """Wait until the whole cluster is healthy as seen from here; raise StartFailed."""

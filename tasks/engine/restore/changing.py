@@ -26,6 +26,7 @@ from tasks.engine.restore.unpacking import Staged, Unpacking, failure
 from tasks.engine.restore.wellness import wait_well
 from tasks.errors import LeaseLost, RunEnded
 from tasks.hosts import FileStat, Host
+from tasks.iotdb.client import ask_regions
 from tasks.iotdb.compare import compared, unequal
 from tasks.models import SafetyCopy
 from tasks.naming import stamp as digits
@@ -183,12 +184,24 @@ class Changing:
     def _orphans(self) -> list[str]:
         found = []
         for service in self.plan.services:
+            told = self._regions_of(service)
             for pair, node in zip(service.pairs, service.nodes, strict=True):
                 if DATA in node.target.roles:
                     on_disk = orphans.regions_on_disk(node.host, pair.found)
-                    known = orphans.known_to_the_node(node.host, pair.found)
+                    known = orphans.known_to_the_node(node.host, pair.found) if told is None else told
                     found += [f"{node.target.name}: {path}" for path in orphans.orphans(on_disk, known)]
         return found
+
+    def _regions_of(self, service: ServicePlan) -> frozenset[int] | None:
+        """Return the data regions that IoTDB names; None where only the directories of its nodes can tell."""
+        asked = service.asked
+        if asked.account is None:
+            return None
+        try:
+            return ask_regions(asked.account, asked.endpoints)
+        except ConsoleError as error:
+            self.execution.info(f"{service.row.name}: IoTDB does not tell its regions, its directories do. {error}")
+            return None
 
 
 @contextmanager

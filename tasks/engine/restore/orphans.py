@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tasks.engine.restore.target import Found
 from tasks.hosts import Host
@@ -46,7 +46,7 @@ def known_to_the_node(host: Host, found: Found) -> set[int]:
     return {int(match[1]) for name in names if (match := re.fullmatch(r"1_(\d+)", name))}
 
 
-def orphans(on_disk: Mapping[tuple[str, int], list[str]], known: set[int]) -> list[str]:
+def orphans(on_disk: Mapping[tuple[str, int], list[str]], known: Collection[int]) -> list[str]:
     """Return the directories of regions that are not known, by name."""
     return sorted(path for (_, number), paths in on_disk.items() if number not in known for path in paths)
 

@@ -56,10 +56,15 @@ class Undo:
     def go(self) -> str:
         """Do all of it and return how IoTDB is; raise what made it impossible."""
         steps, check = self.steps, self.check
-        steps.begin("back-stop")
-        steps.done(control.stop(self.nodes, check, self._tell, settings.RESTORE_CONFIRM_SECONDS))
-        steps.begin("back")
-        steps.done(self._put_back())
+        if self._rows():
+            steps.begin("back-stop")
+            steps.done(control.stop(self.nodes, check, self._tell, settings.RESTORE_CONFIRM_SECONDS))
+            steps.begin("back")
+            steps.done(self._put_back())
+        else:
+            # It did not get beyond the stop: what runs still may go on.
+            steps.skip("back-stop")
+            steps.skip("back", "No directory had been moved away.")
         steps.begin("back-start")
         control.start(self.nodes, check, self._tell)
         steps.begin("back-health")

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from django.conf import settings
 
 from tasks.engine.restore.control import ControlFailed, Node
+from tasks.engine.snapshot import service_spec
 from tasks.iotdb.base import Account, Endpoint, Health
 from tasks.iotdb.client import ask_health
 from tasks.models import Service
 from tasks.units import format_duration
-from tasks.vault import KeyLost
 
 ASK_SECONDS = 20.0
 PAUSE = 1.0
@@ -42,17 +42,9 @@ class Well(NamedTuple):
 
 def asked_of(service: Service) -> Asked:
     """Return whom to ask of a service."""
-    endpoints = tuple(
-        Endpoint(node.rpc_host or node.ssh_address or "127.0.0.1", node.rpc_port)
-        for node in service.nodes.filter(data_node=True).order_by("name")
-    )
-    if not service.session_user:
-        return Asked(service.name, endpoints, why=f"{service.name} has no IoTDB user in the console")
-    try:
-        password = service.secrets().get("password", "")
-    except KeyLost:
-        return Asked(service.name, endpoints, why=f"the password of the IoTDB user of {service.name} cannot be opened")
-    return Asked(service.name, endpoints, Account(service.session_user, password))
+    spec = service_spec(service)
+    why = "" if spec.account else spec.account_problem or f"{service.name} has no IoTDB user in the console"
+    return Asked(service.name, spec.endpoints, spec.account, why.rstrip("."))
 
 
 def wait_well(
