@@ -11,10 +11,11 @@ from django.db.models import Model
 from tasks import audit, permissions, sources
 from tasks.audit import Actor
 from tasks.engine.archive.manifest import MANIFEST_NAME
+from tasks.engine.restore import standing
 from tasks.engine.snapshot import node_spec
 from tasks.errors import EditConflict, Refused
 from tasks.iotdb.document import INVENTORY_NAME
-from tasks.models import BackupTask, Cluster, Node, Service
+from tasks.models import BackupTask, Cluster, Node, Restoration, Service
 from tasks.naming import part_of_file_name
 from tasks.services.common import changes, require, values_of
 from tasks.sources.base import Finding
@@ -94,11 +95,15 @@ def delete_cluster(actor: Actor, cluster: Cluster) -> None:
     names = list(cluster.tasks.values_list("name", flat=True)[:5])
     if names:
         raise Refused(f"{cluster.name} is the Backup Object of {', '.join(names)}.", cure="Delete these tasks first.")
+    names = list(cluster.restorations.filter(deleted_at__isnull=True).values_list("name", flat=True)[:5])
+    if names:
+        raise Refused(f"{cluster.name} is the Recovery Object of {', '.join(names)}.", cure="Delete these tasks first.")
     if cluster.runs.exists():
         raise Refused(f"{cluster.name} has backup runs in its history, which stay. It cannot be deleted.")
     with transaction.atomic():
         # Tasks that were deleted and never ran hold nothing that is worth keeping the cluster for.
         BackupTask.all_tasks.filter(cluster=cluster).delete()
+        Restoration.all_restorations.filter(cluster=cluster).delete()
         _delete(actor, cluster, _CLUSTER)
 
 
@@ -110,13 +115,26 @@ def delete_service(actor: Actor, service: Service) -> None:
         raise Refused(f"{service.name} is assigned to {', '.join(names)}.", cure="Configure these tasks first.")
     if service.cluster.services.count() == 1:
         raise Refused(f"{service.name} is the only service of {service.cluster.name}.", cure="Delete the cluster.")
+    _require_settled(service.cluster)
     _delete(actor, service, _SERVICE)
 
 
 def delete_node(actor: Actor, node: Node) -> None:
     """Remove a node; its files are no longer backed up from the next run on."""
     require(actor, permissions.INVENTORY, "delete node", node)
+    _require_settled(node.service.cluster)
     _delete(actor, node, _NODE)
+
+
+def _require_settled(cluster: Cluster) -> None:
+    """Refuse while a restoration needs the nodes, for itself or for the way back."""
+    run, unknown = standing.active(cluster.pk), standing.unsettled(cluster.pk)
+    if run is not None:
+        raise Refused(f"{cluster.name} is being restored by {run.thing.name}.", cure="Wait for its end.")
+    if unknown is not None:
+        raise Refused(
+            f"Nobody knows how {cluster.name} stands after {unknown.name}.", cure=f"Roll {unknown.name} back."
+        )
 
 
 def check_node(actor: Actor, node: Node) -> list[Finding]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from storage import registry
 from tasks import services
 from tasks.audit import CONSOLE
 from tasks.engine import dispatch, kinds
-from tasks.engine.restore import changing, copies, undo
+from tasks.engine.restore import changing, copies, looking, undo
 from tasks.engine.restore.control import MAINS
 from tasks.engine.snapshot import scratch_directory
 from tasks.errors import Refused
@@ -46,6 +49,7 @@ from tests.engine.restore_kit import (
     steps_of,
     wait_for,
 )
+from tests.servers.unixkit import small_disk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 IDENTITY = "data/datanode/system/system.properties"
@@ -230,8 +234,6 @@ def test_every_difference_is_said_at_once(restoration: Restoration, sample_home:
 
 
 def test_a_full_disk_is_seen_before(restoration: Restoration, sample_home: Path, monkeypatch: Any) -> None:
-    from tasks.engine.restore import looking
-
     monkeypatch.setattr(looking, "SPARE", 1 << 62)
     run = restore(restoration)
     assert run.state == RunState.FAILED
@@ -464,3 +466,48 @@ def test_what_cannot_be_removed_is_said_and_tried_again(
     dispatch.tick(later + timedelta(minutes=61))
     assert leftovers(sample_home) == []
     assert (sample_home / SCHEMA).exists()
+
+
+@pytest.mark.server
+def test_a_disk_of_the_node_that_is_really_full(
+    restoration: Restoration, sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metadata on a small disk of its own, which something else fills after the look for room."""
+    with ExitStack() as stack:
+        if not stack.enter_context(small_disk(tmp_path / "small", 8)):
+            no_mount()
+        real = sample_home / "data/datanode/system"
+        moved = tmp_path / "small" / "system"
+        shutil.move(real, moved)
+        real.symlink_to(moved)
+        before = picture(sample_home) | picture_of(moved)
+        place = changing.Changing._set_aside
+
+        def set_aside(self: changing.Changing) -> str:
+            with (tmp_path / "small" / "filler").open("wb") as filler, contextlib.suppress(OSError):
+                while True:
+                    filler.write(b"x" * 65536)
+                    filler.flush()
+            return place(self)
+
+        monkeypatch.setattr(changing.Changing, "_set_aside", set_aside)
+        monkeypatch.setattr(looking, "SPARE", 0)
+        run = restore(restoration)
+        assert run.state == RunState.ROLLED_BACK, log_of(run)
+        assert "No space left on device" in run.reason
+        assert picture(sample_home) | picture_of(moved) == before
+        assert running(sample_home) == set(MAINS)
+        kill_all(sample_home)
+
+
+def picture_of(directory: Path) -> dict[str, Any]:
+    """Return the contents below a directory."""
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def no_mount() -> None:
+    """Say what lacks, and fail where that may not be."""
+    lack = "mounting a small tmpfs needs root and the right to mount"
+    if os.environ.get("CI") == "true":
+        pytest.fail(lack)
+    pytest.skip(lack)

@@ -16,7 +16,9 @@ NODES = ("confignode", "datanode")
 
 
 class ScriptedIoTDB(IoTDB):
-    """A home with the scripts; the console starts and stops the server, and so may the test."""
+    """A home with the scripts; the console starts and stops the server, and so may the test, as ``account``."""
+
+    account = ""
 
     @classmethod
     def prepare(cls, home: Path, lib: Path | None = None) -> ScriptedIoTDB:
@@ -37,8 +39,9 @@ class ScriptedIoTDB(IoTDB):
 
     def begin(self, timeout: float = 240) -> None:
         """Start it by its scripts and wait until it is healthy."""
+        by = ["sudo", "-n", "-u", self.account, "--"] if self.account else []
         for node in NODES:
-            subprocess.run(["bash", self.home / "sbin" / f"start-{node}.sh", "-d"], check=True, timeout=30)
+            subprocess.run([*by, "bash", self.home / "sbin" / f"start-{node}.sh", "-d"], check=True, timeout=30)
         self.wait(timeout)
 
     def end(self) -> None:

@@ -13,7 +13,7 @@ from tasks.audit import Actor
 from tasks.engine.record import Outcome, finish
 from tasks.engine.steps import Steps
 from tasks.errors import Refused
-from tasks.models import AuditEvent, BackupTask, Cluster, Restoration, Run, SafetyCopy
+from tasks.models import AuditEvent, BackupTask, Cluster, Node, Restoration, Run, SafetyCopy
 from tasks.states import Kind, RunState
 from tests.conftest import MakeRun, MakeTask, Person
 
@@ -248,3 +248,20 @@ def test_a_safety_copy_that_may_be_needed_stays(restorer: Actor, restoration: Re
     ended(run, RunState.UNKNOWN)
     with pytest.raises(Refused, match="may still be needed"):
         services.remove_safety_copies(restorer, run, "plant", NOW)
+
+
+def test_what_the_way_back_needs_is_not_deleted(restorer: Actor, restoration: Restoration, node: Node) -> None:
+    with pytest.raises(Refused, match=f"Recovery Object of {restoration.name}"):
+        delete_cluster_without_tasks(restoration.cluster)
+    run = services.start_restoration(restorer, restoration, NOW)
+    with pytest.raises(Refused, match="being restored"):
+        services.delete_node(olga(), node)
+    ended(run, RunState.UNKNOWN)
+    with pytest.raises(Refused, match="Nobody knows how plant stands"):
+        services.delete_node(olga(), node)
+
+
+def delete_cluster_without_tasks(cluster: Cluster) -> None:
+    """Delete a cluster whose tasks were deleted before."""
+    BackupTask.objects.update(deleted_at=NOW)
+    services.delete_cluster(olga(), cluster)
