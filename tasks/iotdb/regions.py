@@ -13,22 +13,27 @@ DATA_REGION = "DataRegion"
 
 
 def ask(request: dict[str, Any]) -> dict[str, Any]:
-    """Return ``regions``, the numbers of all data regions as the first endpoint that answers tells them; or ``why``."""
+    """Return ``regions``, the numbers of all data regions as the first endpoint that answers tells them; or ``why``.
+
+    Each dialect shows the regions of its own databases only (2.0.1-beta), so that both are asked. A server that does
+    not know the table model has no such databases.
+    """
     failures = []
     endpoints = [Endpoint(*pair) for pair in request["endpoints"]]
     for number, endpoint in enumerate(endpoints):
         now = time.monotonic()
         until = now + (request["until"] - now) / (len(endpoints) - number)
         try:
-            link = connect(endpoint, request["user"], request["password"], until)
-        except (LoginRefused, NotAnswered) as failure:
-            failures.append(str(failure))
-            continue
-        try:
-            rows = list(link.rows(SHOW_REGIONS))
-            return {"regions": sorted({int(row["regionid"]) for row in rows if row["type"] == DATA_REGION})}
-        except (NotAnswered, StatementRefused, KeyError, ValueError) as failure:
+            found = _regions(endpoint, request, until, "tree") | _regions(endpoint, request, until, "table")
+            return {"regions": sorted(found)}
+        except (LoginRefused, NotAnswered, StatementRefused, KeyError, ValueError) as failure:
             failures.append(f"{SHOW_REGIONS} was not answered ({failure})")
-        finally:
-            link.close()
     return {"why": f"{'; '.join(failures) or 'No DataNode is known to ask'}."}
+
+
+def _regions(endpoint: Endpoint, request: dict[str, Any], until: float, dialect: str) -> set[int]:
+    link = connect(endpoint, request["user"], request["password"], until, dialect)
+    try:
+        return {int(row["regionid"]) for row in link.rows(SHOW_REGIONS) if row["type"] == DATA_REGION}
+    finally:
+        link.close()
