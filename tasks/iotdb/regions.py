@@ -15,8 +15,8 @@ DATA_REGION = "DataRegion"
 def ask(request: dict[str, Any]) -> dict[str, Any]:
     """Return ``regions``, the numbers of all data regions as the first endpoint that answers tells them; or ``why``.
 
-    Each dialect shows the regions of its own databases only (2.0.1-beta), so that both are asked. A server that does
-    not know the table model has no such databases.
+    Each dialect shows the regions of its own databases only (2.0.1-beta), so that both are asked. Where one is not
+    answered nothing is told: whoever knows half of the regions takes the others for orphans.
     """
     failures = []
     endpoints = [Endpoint(*pair) for pair in request["endpoints"]]
