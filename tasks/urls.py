@@ -51,6 +51,7 @@ urlpatterns = [
     path("runs/<int:pk>/log.txt", runs.log_download, name="run-log-download"),
     path("runs/<int:pk>/check/", sets.check, name="run-check"),
     path("runs/<int:pk>/rehearse/", sets.rehearse, name="run-rehearse"),
+    path("runs/<int:pk>/salvage/", sets.salvage, name="run-salvage"),
     path("runs/<int:pk>/path/", runs.backup_path, name="run-path"),
     # Restoration Management
     path("restorations/", restorations.restoration_list, name="restorations"),

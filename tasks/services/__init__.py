@@ -28,12 +28,14 @@ from tasks.services.restorations import (
 )
 from tasks.services.runs import back_up_now, stop_run
 from tasks.services.safety_copies import remove_safety_copies
+from tasks.services.salvage import Salvage, salvage_set
 from tasks.services.tasks import TaskDraft, configure_task, create_task, delete_task, resume_task, suspend_task
 from tasks.services.verify import DestinationDraft, verify_destination, verify_draft
 
 __all__ = [
     "DestinationDraft",
     "RestorationDraft",
+    "Salvage",
     "Search",
     "TaskDraft",
     "back_up_now",
@@ -58,6 +60,7 @@ __all__ = [
     "restore_from_run",
     "resume_task",
     "roll_back",
+    "salvage_set",
     "save_cluster",
     "save_node",
     "save_service",

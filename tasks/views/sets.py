@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
+from storage.errors import ConsoleError
 from tasks import permissions, services
 from tasks.audit import Actor, actor_of
+from tasks.differences import compared
+from tasks.entries import Entry
 from tasks.models import Run
 from tasks.states import RunState
-from tasks.views.common import do, needs
+from tasks.views.common import do, needs, tell_refusal
 from tasks.views.runs import backup_of
 
 
@@ -42,3 +47,29 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 def rehearse(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the set of a run restored and started in a place of its own."""
     return _prove(request, pk, services.rehearse, "The rehearsal")
+
+
+@require_http_methods(["GET", "POST"])
+@needs(permissions.RESTORE)
+def salvage(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Say what the inventory of a set holds and what it lacks; a POST downloads that of one service as SQL."""
+    run, task = backup_of(pk)
+    if request.method == "POST":
+        return _download(request, run)
+    context = {
+        "run": run,
+        "task": task,
+        "cannot": Entry(run).cannot_salvage,
+        "services": compared({}, run.inventory),
+    }
+    return render(request, "tasks/salvage.html", context)
+
+
+def _download(request: HttpRequest, run: Run) -> HttpResponseBase:
+    try:
+        found = services.salvage_set(actor_of(request), run, request.POST.get("service", ""))
+    except ConsoleError as error:
+        tell_refusal(request, error)
+        return redirect("run-salvage", run.pk)
+    headers = {"Content-Disposition": f'attachment; filename="{found.name}"'}
+    return StreamingHttpResponse(found, content_type="text/plain; charset=utf-8", headers=headers)

@@ -38,6 +38,7 @@ FROM_LIST = {
     "delete": lambda page: page.goto(configure_address(page).replace("configure", "delete")),
 }
 FROM_HISTORY = {
+    "salvage": lambda page: page.goto(log_address(page).replace("log", "salvage")),
     "history-unfolded": lambda page: unfold(page),
     "compare": lambda page: page.get_by_role("link", name="Compare two sets").click(),
     "run": lambda page: page.goto(log_address(page)),

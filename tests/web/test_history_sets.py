@@ -202,16 +202,16 @@ def test_what_is_impossible_now_says_why(login: Login, task: BackupTask, make_ru
 
     def verbs() -> list[str]:
         text = read(admin, "task-history", task.pk)
-        return [verb(text, word) for word in ("Restore", "Check set", "Rehearse")]
+        return [verb(text, word) for word in ("Restore", "Check set", "Rehearse", "Salvage")]
 
-    assert verbs() == ["", "possible", "possible"]
+    assert verbs() == ["", "possible", "possible", "possible"]
     proof = prove(run, Kind.REHEARSAL, RunState.RUNNING)
-    assert verbs() == ["", "Rehearsal is running", "Rehearsal is running"]
+    assert verbs() == ["", "Rehearsal is running", "Rehearsal is running", "possible"]
     Run.objects.filter(pk=proof.pk).update(state=RunState.FAILED, ended_at=timezone.now())
     Run.objects.filter(pk=run.pk).update(damaged_at=timezone.now(), damage="A bit.", inventory={})
-    assert verbs() == ["The set is damaged", "possible", "The set is damaged"]
+    assert verbs() == ["The set is damaged", "possible", "The set is damaged", "No inventory in the set"]
     Run.objects.filter(pk=run.pk).update(set_removed_at=timezone.now())
-    assert verbs() == ["The set was removed"] * 3
+    assert verbs() == ["The set was removed"] * 4
 
 
 def test_sets_of_a_deleted_task_can_still_be_proven(

@@ -62,6 +62,7 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "run-path": (VIEW, None),
     "run-check": (None, RUN),
     "run-rehearse": (None, RUN),
+    "run-salvage": (RESTORE, RESTORE),
     "restorations": (VIEW, None),
     "restoration-cells": (VIEW, None),
     "restoration-new": (RESTORE, None),
