@@ -19,9 +19,9 @@ def ip_mode_field() -> forms.ChoiceField:
     return forms.ChoiceField(label="IP Mode", choices=IP_MODES, help_text="Set from the network of the cluster.")
 
 
-def address_field(label: str, help_text: str) -> forms.CharField:
+def address_field(label: str, help_text: str, max_length: int = 64) -> forms.CharField:
     """Return a field for an IP address; ``ServerForm`` holds it against *IP Mode*."""
-    return _text(label, help_text, max_length=64)
+    return _text(label, help_text, max_length=max_length)
 
 
 def port_field(label: str, default: int | None, help_text: str = "") -> forms.IntegerField:
@@ -52,9 +52,9 @@ def name_service_field() -> forms.CharField:
     )
 
 
-def username_field(help_text: str) -> forms.CharField:
+def username_field(help_text: str, label: str = "Username", max_length: int = 256) -> forms.CharField:
     """Return *Username*."""
-    return _text("Username", help_text, max_length=256)
+    return _text(label, help_text, max_length=max_length)
 
 
 def password_field(help_text: str) -> forms.CharField:
@@ -96,13 +96,13 @@ class HostKeyField(forms.CharField):
     """
 
     widget = HostKeyWidget
-    _FORM = re.compile(r"([a-z0-9@.-]{1,64} SHA256:[A-Za-z0-9+/]{43})(?: ([0-9A-Za-z.:%_-]{1,64}) ([0-9]{1,5}))?\Z")
+    _FORM = re.compile(r"([a-z0-9@.-]{1,64} SHA256:[A-Za-z0-9+/]{43})(?: ([0-9A-Za-z.:%_-]{1,255}) ([0-9]{1,5}))?\Z")
 
     def __init__(self) -> None:
         super().__init__(
             label="Host Key",
             required=False,
-            max_length=256,
+            max_length=400,
             help_text="By it the console knows the server again. It is fetched by Verify, without sending any secret.",
         )
 

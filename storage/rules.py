@@ -38,6 +38,7 @@ SYSTEM_DIRECTORIES = (
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}\Z")
 # What Windows and Samba do not take in a name (MS-FSCC 2.1.5).
 _NOT_IN_WINDOWS_NAMES = re.compile(r'[<>:"|?*]')
@@ -47,6 +48,21 @@ _EXAMPLE = "/srv/backup/iotdb"
 
 class RuleBroken(ValueError):
     """A value that cannot be used; the text says why and what to do."""
+
+
+def clean_host(text: str) -> str:
+    """Return a host name or an address in its shortest form; raise ``RuleBroken`` for what is neither."""
+    host = text.strip().rstrip(".")
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
+        address = _parse(host)
+        _refuse_many(address)
+        if isinstance(address, IPv6Address):
+            _check_zone(address)
+        return str(address)
+    labels = host.split(".")
+    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise RuleBroken("This is neither a host name nor an address. Give for example iotdb-2.example or 10.1.2.3.")
+    return host
 
 
 def clean_address(text: str, mode: str) -> str:

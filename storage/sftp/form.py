@@ -65,6 +65,8 @@ class SFTPForm(AccountForm):
     }  # fmt: skip
     folded = {"Private key instead of a password": ("private_key", "passphrase")}
     rules = {"shared_path": clean_shared_path}
+    confirm_first = CONFIRM_FIRST
+    confirm_again = CONFIRM_AGAIN
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -108,9 +110,9 @@ class SFTPForm(AccountForm):
         if None in here:
             self.cleaned_data["host_key"] = key
         elif not key:
-            self.add_error("host_key", CONFIRM_FIRST)
+            self.add_error("host_key", self.confirm_first)
         elif server != (str(here[0]), str(here[1])):
-            self.add_error("host_key", CONFIRM_AGAIN)
+            self.add_error("host_key", self.confirm_again)
         else:
             self.cleaned_data["host_key"] = key
 

@@ -1,4 +1,4 @@
-"""The forms of the inventory: clusters, and the nodes of their services."""
+"""The form of a cluster, and what the forms of the inventory share."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from crispy_forms.layout import Field, Layout
 from django import forms
 from django.core.exceptions import ValidationError
 
-from storage.fields import port_field
 from tasks.forms.fields import Cards
-from tasks.models import Cluster, Node
+from tasks.models import Cluster
 from tasks.states import IPMode
 
 if TYPE_CHECKING:
     ClusterModelForm = forms.ModelForm[Cluster]
-    NodeModelForm = forms.ModelForm[Node]
 else:
     # The real class takes no parameter.
-    ClusterModelForm = NodeModelForm = forms.ModelForm
+    ClusterModelForm = forms.ModelForm
 
 PLAIN_TEXT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
@@ -69,52 +67,3 @@ class ClusterForm(ClusterModelForm):
         """Return the cluster to save, at the version that the person read."""
         self.instance.version = self.cleaned_data.get("version") or 1
         return self.instance
-
-
-class NodeForm(NodeModelForm):
-    """A node of a service."""
-
-    rpc_port = port_field("RPC port", 6667)
-
-    class Meta:
-        model = Node
-        fields = ("name", "config_node", "data_node", "home", "rpc_host", "rpc_port")
-        widgets = {
-            "name": forms.TextInput(attrs=PLAIN_TEXT),
-            "home": forms.TextInput(attrs=PLAIN_TEXT),
-            "rpc_host": forms.TextInput(attrs=PLAIN_TEXT),
-            "config_node": forms.CheckboxInput(attrs={"class": "form-check-input"}),
-            "data_node": forms.CheckboxInput(attrs={"class": "form-check-input"}),
-        }
-        help_texts = {"name": "The archive holds the node's files under this name."}
-
-    helper = helper(
-        Field("name", wrapper_class="w3"),
-        Field("config_node", template="inventory/form_roles.html"),
-        Field("home"),
-        Field("rpc_host", wrapper_class="w4"),
-        Field("rpc_port", wrapper_class="w2"),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["name"].error_messages["required"] = "Give the node a name."
-        self.fields["home"].error_messages["required"] = (
-            "Say where the IoTDB of this node lies, for example /opt/iotdb."
-        )
-
-    def clean_name(self) -> str:
-        """Refuse a name that another node of the service has."""
-        name: str = self.cleaned_data["name"]
-        if self.instance.service.nodes.filter(name=name).exclude(pk=self.instance.pk).exists():
-            raise ValidationError(
-                f"{self.instance.service.name} already has a node called {name}. Choose a different name."
-            )
-        return name
-
-    def clean(self) -> dict[str, Any]:
-        """Ask for a role: a node with neither has nothing to back up."""
-        cleaned = super().clean() or self.cleaned_data
-        if not cleaned.get("config_node") and not cleaned.get("data_node"):
-            self.add_error("config_node", "Choose ConfigNode, DataNode or both.")
-        return cleaned

@@ -148,6 +148,14 @@ class Node(models.Model):
         return self.name
 
     @property
+    def way(self) -> str:
+        """Where the node's files are, in words."""
+        if self.reach == Reach.LOCAL:
+            return "On this machine"
+        by_sudo = f", as {self.sudo_user} by sudo" if self.sudo_user not in ("", self.ssh_user) else ""
+        return f"On {self.ssh_address} port {self.ssh_port}, over SSH as {self.ssh_user}{by_sudo}"
+
+    @property
     def roles(self) -> str:
         """The node's roles in words."""
         names = [label for has, label in ((self.config_node, "ConfigNode"), (self.data_node, "DataNode")) if has]

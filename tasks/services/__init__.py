@@ -15,6 +15,7 @@ from tasks.services.inventory import (
     save_cluster,
     save_node,
     save_service,
+    verify_node,
 )
 from tasks.services.proofs import check_set, rehearse
 from tasks.services.restorations import (
@@ -63,6 +64,7 @@ __all__ = [
     "salvage_set",
     "save_cluster",
     "save_node",
+    "verify_node",
     "save_service",
     "start_restoration",
     "stop_run",

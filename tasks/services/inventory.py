@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Model
 
+from storage.checks import Check
+from storage.errors import StoreError
+from storage.judging import host_key_check
+from storage.registry import get_path_type
 from tasks import audit, permissions, sources
 from tasks.audit import Actor
 from tasks.engine.archive.manifest import MANIFEST_NAME
 from tasks.engine.restore import standing
 from tasks.engine.snapshot import node_spec
 from tasks.errors import EditConflict, Refused
+from tasks.hosts.words import of_node
 from tasks.iotdb.document import INVENTORY_NAME
 from tasks.models import BackupTask, Cluster, Node, Restoration, Service
 from tasks.naming import part_of_file_name
 from tasks.services.common import changes, require, values_of
-from tasks.sources.base import Finding
+from tasks.sources.base import Finding, NodeSpec
+from tasks.states import Reach
+from tasks.vault import KeyLost
 
 _CLUSTER = ("name", "ip_mode", "note")
 _SERVICE = ("name", "cluster", "session_user")
-_NODE = ("name", "service", "config_node", "data_node", "home", "rpc_host", "rpc_port")
+_NODE = (
+    "name", "service", "config_node", "data_node", "home", "reach", "ssh_address", "ssh_port", "ssh_user", "host_key",
+    "sudo_user", "control", "stop_data_node", "stop_config_node", "start_config_node", "start_data_node", "rpc_host",
+    "rpc_port",
+)  # fmt: skip
+_SFTP = get_path_type("SFTP")
 _MEMBERS = (INVENTORY_NAME.lower(), MANIFEST_NAME.lower())
 Thing = TypeVar("Thing", bound=Model)
 
@@ -76,8 +89,12 @@ def save_service(actor: Actor, service: Service, password: str | None = None) ->
     return service
 
 
-def save_node(actor: Actor, node: Node) -> Node:
-    """Create or change a node; raise ``Refused`` for a name that something else in an archive has."""
+def save_node(actor: Actor, node: Node, typed: Mapping[str, str] | None = None) -> Node:
+    """Create or change a node; raise ``Refused`` for a name that something else in an archive has.
+
+    ``typed`` are the secrets of the SSH login that were given now; without any the stored ones stay, which is refused
+    for another host or user. A node on this machine keeps none.
+    """
     require(actor, permissions.INVENTORY, "save node", node)
     if node.name.lower() in _MEMBERS:
         raise Refused(
@@ -86,7 +103,59 @@ def save_node(actor: Actor, node: Node) -> Node:
             field="name",
         )
     with transaction.atomic():
-        return _save(actor, node, _NODE)
+        old = Node.objects.select_for_update().filter(pk=node.pk).first() if node.pk else None
+        if node.reach == Reach.LOCAL:
+            node.sealed_secrets = ""
+        elif not typed:
+            if old is None or not old.sealed_secrets or _login(old) != _login(node):
+                raise Refused(f"The password or private key of {node.ssh_user} is missing.", field="password")
+            node.sealed_secrets = old.sealed_secrets
+        _save(actor, node, _NODE, dict.fromkeys(typed or {}, audit.MASK))
+        if node.reach != Reach.LOCAL and typed:
+            node.set_secrets(_SFTP.merge_secrets(_stored(old), typed))
+            node.save(update_fields=("sealed_secrets",))
+    return node
+
+
+def verify_node(actor: Actor, node: Node, typed: Mapping[str, str]) -> Iterator[Check]:
+    """Try a node as it stands in the form; stored secrets are used where none was typed.
+
+    The form has seen to it that these go to the host and user only that they were given for.
+    """
+    require(actor, permissions.INVENTORY, "verify node", node)
+    audit.record(actor, "verify node", node, after=values_of(node, _NODE))
+    spec = node_spec(node)
+    if node.reach != Reach.LOCAL:
+        secrets = _SFTP.merge_secrets(_stored(node), typed)
+        spec = replace(spec, host=replace(spec.host, secrets=secrets, problem=""))
+    return _tried(spec)
+
+
+def _tried(spec: NodeSpec) -> Iterator[Check]:
+    host = spec.host
+    if host.reach != Reach.LOCAL:
+        place = {"server_ip": host.address, "port": host.port, "host_key": host.host_key}
+        try:
+            identified = _SFTP.identify(place)
+        except StoreError as error:
+            yield host_key_check("Host Key", of_node(error, spec.name))
+            return
+        if identified is not None:
+            yield identified
+    for found in sources.get("iotdb-metadata").check(spec):
+        yield Check(found.level, found.what, found.detail, found.cure)
+
+
+def _login(node: Node) -> tuple[str, int, str]:
+    return node.ssh_address, node.ssh_port, node.ssh_user
+
+
+def _stored(node: Node | None) -> dict[str, str]:
+    """Return the stored secrets; those that no key opens are as good as none."""
+    try:
+        return node.secrets() if node is not None and node.pk else {}
+    except KeyLost:
+        return {}
 
 
 def delete_cluster(actor: Actor, cluster: Cluster) -> None:

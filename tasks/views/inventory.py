@@ -17,7 +17,7 @@ from tasks import permissions, services
 from tasks.audit import actor_of
 from tasks.errors import EditConflict, Refused
 from tasks.forms.editor import focus_first, problems_of
-from tasks.forms.inventory import ClusterForm, NodeForm
+from tasks.forms.inventory import ClusterForm
 from tasks.forms.service import ServiceForm
 from tasks.models import Cluster, Node, Service
 from tasks.views.common import needs, tell_refusal
@@ -175,32 +175,6 @@ def service_delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 # --- Nodes ----------------------------------------------------------------------------------------------------------
-@needs(permissions.INVENTORY)
-@require_http_methods(["GET", "POST"])
-def node_new(request: HttpRequest, pk: int) -> HttpResponse:
-    """Add a node to a service."""
-    service = get_object_or_404(Service.objects.select_related("cluster"), pk=pk)
-    return _node_page(request, Node(service=service), f"Add a node to {service.name}")
-
-
-@needs(permissions.INVENTORY)
-@require_http_methods(["GET", "POST"])
-def node_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change a node."""
-    node = get_object_or_404(Node.objects.select_related("service__cluster"), pk=pk)
-    return _node_page(request, node, f"Edit {node.name}")
-
-
-def _node_page(request: HttpRequest, node: Node, heading: str) -> HttpResponse:
-    cluster = node.service.cluster
-    form = NodeForm(request.POST or None, instance=node)
-    page = {"heading": heading, "noun": "node", "cluster": cluster, "back": redirect("cluster", cluster.pk).url}
-    if request.method == "GET" or not _saved(form, lambda: services.save_node(actor_of(request), form.instance)):
-        return _form_page(request, form, page)
-    messages.success(request, f"Node {node.name} saved. Choose Check to see what is found at its IoTDB home.")
-    return redirect("cluster", cluster.pk)
-
-
 @needs(permissions.INVENTORY)
 @require_http_methods(["GET", "POST"])
 def node_delete(request: HttpRequest, pk: int) -> HttpResponse:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any
+from typing import Any, ClassVar
 
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -56,6 +56,14 @@ class Report:
     began: float = field(default_factory=time.monotonic)
     typed_secrets: bool = False
 
+    confirmed_first: ClassVar[str] = "The host key has to be confirmed before the task can be saved."
+    known_fields: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields of the form by name."""
+        return self.known_fields or self.path_type.form_class.base_fields
+
     def lines(self, checks: Iterator[Check]) -> Iterator[str]:
         """Yield each check as one ``<li>`` without a line break."""
         for check in checks:
@@ -73,17 +81,17 @@ class Report:
         """What is said beside OK."""
         failures = sum(check.level == "failed" for check in self.seen)
         if any(check.offer for check in self.seen):
-            return "The host key has to be confirmed before the task can be saved."
-        if failures and "host_key" in self.path_type.form_class.base_fields and not self.parameters.get("host_key"):
+            return self.confirmed_first
+        if failures and "host_key" in self.fields and not self.parameters.get("host_key"):
             return f"{_count(failures)} failed, and the host key is not confirmed yet."
         return f"{_count(failures)} failed. You may still save." if failures else ""
 
     def _line(self, check: Check) -> dict[str, Any]:
-        fields = self.path_type.form_class.base_fields
+        fields = self.fields
         icon, css = ICONS[check.level]
         context: dict[str, Any] = {"check": check, "icon_name": icon, "css": css, "report": self}
         context["word"] = "Confirm" if check.offer and check.level == "warning" else WORDS[check.level]
-        if check.field in fields and check.level != "ok":
+        if check.field is not None and check.field in fields and check.level != "ok":
             context |= {"label": fields[check.field].label, "link": self._link_to(check.field)}
         if check.offer and self.form_address:
             host, port = self.parameters.get("server_ip"), self.parameters.get("port")

@@ -21,6 +21,8 @@ NODE: dict[str, Any] = {
     "config_node": "on",
     "data_node": "on",
     "home": "/opt/iotdb",
+    "reach": "local",
+    "control": "hand",
     "rpc_host": "10.0.0.1",
     "rpc_port": 6667,
 }

@@ -95,6 +95,8 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "service-delete": (INVENTORY, INVENTORY),
     "service-check": (None, INVENTORY),
     "node-new": (INVENTORY, INVENTORY),
+    "node-new-verify": (None, INVENTORY),
+    "node-edit-verify": (None, INVENTORY),
     "node-edit": (INVENTORY, INVENTORY),
     "node-delete": (INVENTORY, INVENTORY),
     "node-check": (None, INVENTORY),
