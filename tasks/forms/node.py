@@ -68,8 +68,8 @@ class NodeForm(NodeModelForm):
         help_texts: ClassVar[dict[str, str]] = {
             "name": "The archive holds the node's files under this name.",
             "sudo_user": (
-                "The account that IoTDB runs as. Commands are run as it by sudo, and over SSH files are read and "
-                "written as it. Empty: as the account that the console, or SSH user, is."
+                "The account that IoTDB runs as. Commands are run as it by sudo; over SSH, files are read and written "
+                "as it too. Empty: the SSH user, or the account of the console."
             ),
             "rpc_host": (
                 "Where a Session asks this DataNode for health and inventory. Empty: the SSH address, or this machine."
