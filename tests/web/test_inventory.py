@@ -66,7 +66,7 @@ def test_a_cluster_shows_services_nodes_and_tasks(
     make_task("plant-daily")
     Service.objects.create(cluster=cluster, name="IoTDB-1")
     text = text_of(client.get(reverse("cluster", args=[cluster.pk])))
-    assert f"node1 ConfigNode and DataNode {node.home} 127.0.0.1:6667 Check Edit Delete" in text
+    assert f"node1 ConfigNode and DataNode {node.home} On this machine 127.0.0.1:6667 Check Edit Delete" in text
     assert "No nodes yet. Until one is added there is nothing to back up." in text
     assert "plant-daily Manual LocalDir No runs yet Never" in text
 
