@@ -68,7 +68,7 @@ def rehearsal_failed(lease: Lease, subject: Run, cause: str, cure: str, now: dat
 def unproven(lease: Lease, subject: Run, cause: str) -> None:
     """Record why nobody could look at the set; that says nothing about it, so it still counts."""
     with _held(lease):
-        settle(subject.task_id, f"{_set(subject)} could not be checked. {cause}")
+        settle(subject.task_id, f"{_set(subject)} could not be proven. {cause}")
 
 
 def settle(task_id: int | None, failure: str = "") -> None:

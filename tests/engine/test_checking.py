@@ -230,7 +230,7 @@ def test_a_destination_that_cannot_be_reached_is_no_damage(backup: Run, monkeypa
     assert backup.damaged_at is None and backup.checked_at is None
     task = BackupTask.objects.get()
     assert task.sets_kept == 1
-    assert "could not be checked. 10.1.2.3 did not answer" in task.proof_problem
+    assert "could not be proven. 10.1.2.3 did not answer" in task.proof_problem
     assert raised() == []
     check_now(backup)
     assert BackupTask.objects.get().proof_problem == ""

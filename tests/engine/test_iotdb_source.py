@@ -19,7 +19,8 @@ import pytest
 
 from storage.errors import Corrupt
 from tasks import sources
-from tasks.engine.archive import ArchiveWriter, verify_archive
+from tasks.engine.archive import ArchiveWriter, Listing, verify_archive
+from tasks.engine.archive.manifest import name_of
 from tasks.sources import NodeSpec, ServiceSpec
 from tests.servers.iotdb import IoTDB, iotdb_server, require, rows, unavailable  # noqa: F401
 from tests.servers.iotdb_jars import Unavailable
@@ -53,15 +54,17 @@ def service_of(home: Path, port: int = 1) -> ServiceSpec:
 
 
 def back_up(service: ServiceSpec, path: Path, log: Callable[[str, str], None]) -> dict[str, Any]:
-    """Survey, copy, finish and verify as a run does; return the facts of the proven archive."""
+    """Survey, copy, finish and verify as a run does; return the facts of the proven archive, which lacks nothing."""
     sink = FileSink(path)
     try:
         with ArchiveWriter(sink, scratch=path.parent) as archive:
             result = archive.finish(SOURCE.copy(service, SOURCE.survey(service), archive, log))
     finally:
         sink.close()
-    with path.open("rb") as file:
-        return dict(verify_archive(file, sha256=result.sha256).facts)
+    with path.open("rb") as file, Listing() as listing:
+        facts = verify_archive(file, sha256=result.sha256, listing=listing).facts
+        assert SOURCE.lacking(facts, (name_of(line) for line in listing.lines())) == []
+    return dict(facts)
 
 
 def metadata_files(home: Path) -> dict[str, bytes]:

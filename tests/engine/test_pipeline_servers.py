@@ -18,11 +18,12 @@ from tasks.models import BackupTask, Node, Run
 from tasks.permissions import seed_roles
 from tasks.states import RunState
 from tests.conftest import Login
-from tests.engine.kit import log_of, run_now
+from tests.engine.kit import check_now, log_of, run_now
 from tests.servers import openssh as sshd
 from tests.servers import samba as smbd
 from tests.servers.openssh import OpenSSH, openssh
 from tests.servers.samba import Samba, samba
+from tests.servers.unixkit import free_port
 from tests.web.taskform_kit import text_of
 
 if TYPE_CHECKING:
@@ -146,3 +147,48 @@ def test_verify_on_the_page(make_far: Any, login: Login, name: str) -> None:
     for what in ("Resolve and connect", "Path", "Write, read, rename, delete", "Free space", "Clock"):
         assert what in page
     assert ">Failed<" not in page
+
+
+# --- Checks of what lies there ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", NAMES)
+def test_a_set_on_a_server_is_checked_and_a_flipped_bit_is_found(name: str, make_far: Any, clean: None) -> None:
+    task = make_far(name)
+    run = run_now(task)
+    assert check_now(run).state == RunState.SUCCESSFUL
+    run.refresh_from_db()
+    assert run.checked_at is not None
+    file = run.files.get()
+    with get_path_type(name).connect(task.destination, task.secrets()) as store:
+        with store.open(file.directory, file.name) as reader:
+            data = bytearray(b"".join(iter(lambda: reader.read(1 << 16), b"")))
+        data[len(data) // 2] ^= 1
+        store.delete(file.directory, file.name)
+        upload = store.put(file.directory, file.name, ".fresh.partial-0")
+        upload.write(bytes(data))
+        upload.seal(len(data))
+        upload.publish()
+        entries = {(entry.name, entry.size, entry.modified) for entry in store.list(file.directory)}
+    check = check_now(run)
+    run.refresh_from_db()
+    assert (check.state, check.error_code) == (RunState.FAILED, "corrupt"), log_of(check)
+    assert run.damaged_at is not None and "the archive is damaged" in run.damage
+    with get_path_type(name).connect(task.destination, task.secrets()) as store:
+        after = {(entry.name, entry.size, entry.modified) for entry in store.list(file.directory)}
+        assert after == entries, "a check changed something on the server"
+        store.delete(file.directory, file.name)
+    assert "is not there any more" in check_now(run).reason
+
+
+@pytest.mark.parametrize("name", NAMES[:1])
+def test_a_server_that_is_gone_is_no_damage(name: str, make_far: Any, clean: None) -> None:
+    task = make_far(name)
+    run = run_now(task)
+    right = dict(task.destination)
+    gone = right | {"port": free_port()}
+    Run.objects.filter(pk=run.pk).update(parameters=run.parameters | {"destination": gone})
+    BackupTask.objects.filter(pk=task.pk).update(destination=gone)
+    check = check_now(run)
+    run.refresh_from_db()
+    assert (check.state, check.error_code, run.damaged_at) == (RunState.FAILED, "unreachable", None)
+    assert "could not be proven" in BackupTask.objects.get().proof_problem
+    BackupTask.objects.filter(pk=task.pk).update(destination=right)
