@@ -41,7 +41,7 @@ ALARMS: dict[str, AlarmType] = {
         Severity.CRITICAL,
         "the next successful restoration or rollback",
         number="12035",
-        action="Show log",
+        action="Show steps",
     ),
     "set-damaged": AlarmType(
         "Backup File Set Damaged", Severity.MAJOR, "a check that finds the set whole, or its removal by retention"

@@ -100,6 +100,7 @@ def facts_of(task: BackupTask) -> dict[str, Any]:
         "usable": sum(state in GOOD for state in states),
         "standing": standing(task, kept, rehearsals.order_by("-pk").first(), timezone.now()),
         "kept": len(kept),
+        "sick": sum(run.healthy is False for run in kept),
         "kept_size": sum(run.size or 0 for run in kept),
         "going": foreseen(kept, task.copies).remove if kept and not task.deleted_at else (),
         "total": task.backups.count(),

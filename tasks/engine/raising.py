@@ -55,9 +55,9 @@ def _of_restore(run: Run, now: datetime) -> None:
             _UNKNOWN,
             subject,
             cause=run.reason,
-            cure="Write nothing to the cluster. Find the step that failed in the log, put the cause right, then retry.",
+            cure="Write nothing to the cluster. Find the step that failed, put the cause right, then retry.",
             place=run.thing.name,
             cluster=run.cluster,
-            link=reverse("run-log", args=[run.pk]),
+            link=reverse("restoration", args=[run.restoration_id]),
             now=now,
         )

@@ -93,6 +93,30 @@ def test_a_set_that_lost_a_file_does_not_count(make_task: Any, storage_path: Pat
     assert len(archives(storage_path)) == 2
 
 
+def test_a_sick_service_pushes_no_healthy_set_out(
+    make_task: Any, storage_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(copies=1)
+    healthy = run_now(task)
+    real = pipeline.Backup.keep_copies
+
+    def sick(self: pipeline.Backup, *arguments: Any) -> None:
+        Run.objects.filter(pk=self.run.pk).update(healthy=False)
+        real(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.Backup, "keep_copies", sick)
+        first, second = run_now(task), run_now(task)
+    assert "are of a service that was not well" in log_of(second)
+    assert Path(healthy.files.get().path).exists(), "a sick set pushed the last healthy one out"
+    assert not Path(first.files.get().path).exists()
+    assert Path(second.files.get().path).exists()
+    task.refresh_from_db()
+    assert task.sets_kept == 2
+    last = run_now(task)
+    assert archives(storage_path) == [str(Path(last.files.get().path).relative_to(storage_path))]
+
+
 def test_a_set_that_was_cut_short_does_not_count(make_task: Any, storage_path: Path) -> None:
     task = make_task(copies=1)
     first = run_now(task)

@@ -166,6 +166,7 @@ def test_unknown_is_the_critical_alarm_until_something_was_restored(
     alarm = alarms.uncleared().get()
     assert (alarm.code, alarm.severity, alarm.cluster) == ("restoration-unknown", Severity.CRITICAL, cluster)
     assert "Renaming back failed." in alarm.cause
+    assert alarm.link == f"/restorations/{Restoration.objects.get().pk}/"
     restore(cluster, Kind.RESTORE, RunState.FAILED)
     assert open_codes() == ["restoration-unknown"]
     restore(cluster, kind, state)
