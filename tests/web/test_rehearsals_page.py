@@ -9,8 +9,11 @@ import pytest
 from django.test import Client
 
 from tasks import permissions
-from tasks.models import Node
+from tasks.engine import rehearsable
+from tasks.models import BackupTask, Node, Run
 from tasks.rehearsal import machine
+from tasks.states import Kind
+from tests.conftest import IN_CI, MakeRun
 from tests.web.taskform_kit import text_of
 
 PAGE = "/system/rehearsals/"
@@ -55,3 +58,32 @@ def test_the_navigation_shows_where_one_is(admin: Client) -> None:
     page = admin.get(PAGE).content.decode()
     assert 'aria-current="page">Rehearsals</a>' in page
     assert 'aria-current="page">Management nodes</a>' not in page
+
+
+# --- View History -----------------------------------------------------------------------------------------------------
+def test_rehearse_is_offered_for_a_set_and_a_refusal_says_what_lacks(
+    login: Any, task: BackupTask, make_run: MakeRun, settings: Any
+) -> None:
+    run, client = make_run(task), login(permissions.OPERATOR)
+    assert f'formaction="/runs/{run.pk}/rehearse/"' in client.get(f"/backups/{task.pk}/history/").content.decode()
+    text = text_of(client.post(f"/runs/{run.pk}/rehearse/", follow=True))
+    assert "This machine cannot rehearse the set." in text
+    assert "None of version 2.0.1-beta was found on this machine" in text
+    assert "IOTDB_INSTALLATIONS" in text
+    assert not Run.objects.filter(subject=run).exists()
+
+
+def test_a_rehearsal_that_can_be_made_is_queued(
+    login: Any, task: BackupTask, make_run: MakeRun, settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "iotdb-server-2.0.1-beta.jar").touch()
+    settings.IOTDB_INSTALLATIONS = [str(tmp_path)]
+    run = make_run(task)
+    if lacks := [line.detail for line in rehearsable.lacking_for(run)]:
+        assert not IN_CI, lacks
+        pytest.skip(f"this machine does not rehearse: {lacks}")
+    text = text_of(login(permissions.OPERATOR).post(f"/runs/{run.pk}/rehearse/", follow=True))
+    assert f"The rehearsal of the set of run {run.pk} is waiting." in text
+    rehearsal = Run.objects.get(subject=run)
+    assert (rehearsal.kind, rehearsal.started_by_name) == (Kind.REHEARSAL, "operator")
