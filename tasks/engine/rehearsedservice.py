@@ -29,9 +29,10 @@ from tasks.vault import KeyLost
 DEFAULT_LOGIN = Login("root", "root", "root with IoTDB's default password")
 ACCOUNT_CURE = "Give the service an IoTDB user and its password that were there when the set was made."
 START_CURE = (
-    "Look at the log of the rehearsal for what IoTDB said. Run the task again and rehearse the new set; restore from "
-    "another set meanwhile."
+    "Raise REHEARSAL_SECONDS where this machine is slow. Otherwise run the task again and rehearse the new set; "
+    "restore from another set meanwhile."
 )
+ERRORS_SHOWN = 3
 NOT_COMPARED = "counts were not compared because the set has no inventory"
 COUNTS_CURE = "Look at what differs, run the task again and rehearse the new set; restore from another set meanwhile."
 
@@ -49,11 +50,17 @@ class Undecided(ConsoleError):
 
 
 class RehearsedService:
-    """The rehearsal of the service that ``archive`` holds, in ``root``; ``words`` say how it went."""
+    """The rehearsal of the service that ``archive`` holds, in ``root``; ``words`` say how it went.
 
-    def __init__(self, archive: Archive, subject: Run, root: Path, steps: Steps, info: Callable[[str], None]) -> None:
+    ``alone`` tells that the set has no other service, so that its name need not be said.
+    """
+
+    def __init__(
+        self, archive: Archive, subject: Run, root: Path, alone: bool, steps: Steps, info: Callable[[str], None]
+    ) -> None:
         self.archive = archive
         self.name = archive.file.service
+        self.prefix = "" if alone else f"{self.name}: "
         self.subject = subject
         self.root = (root / self.name).resolve()
         self.steps = steps
@@ -80,13 +87,13 @@ class RehearsedService:
 
     def unpack(self, verified: Verified, listing: Listing, check: Callable[[], None]) -> None:
         """Write the members below ``root``, each compared again with what was verified."""
-        self.steps.begin("unpack", self.name)
+        self.steps.begin("unpack", self.prefix.removesuffix(": "))
         self.steps.tell(of=verified.source_bytes)
         self.root.mkdir(mode=0o700)
         with self.archive.open() as reader:
             members = unpack(reader, listing, sha256=self.archive.file.sha256, check=check)
             scratch.fill(self.root, members, verified.source_bytes, lambda done: self.steps.tell(done=done))
-        self.steps.done(f"{self.name}: {verified.members:,} members, {format_size(verified.source_bytes)}.")
+        self.steps.done(f"{self.prefix}{verified.members:,} members, {format_size(verified.source_bytes)}.")
 
     def given(self, means: rehearsable.Means) -> Given:
         """Return what the plan needs besides the archive."""
@@ -120,13 +127,13 @@ class RehearsedService:
         """Start the nodes, wait for health and take the inventory; every process is gone afterwards."""
         count = len(plan.nodes)
         self.steps.begin(
-            "start", f"{self.name}: {count} {'node' if count == 1 else 'nodes'}, version {self.archive.file.version}."
+            "start", f"{self.prefix}{count} {'node' if count == 1 else 'nodes'}, version {self.archive.file.version}."
         )
         try:
             answer = outside.rehearse(plan, namespaces, check, self.phase)
         except outside.Failed as failure:
             raise self.broken(failure) from failure
-        self.steps.tell(f"{self.name}: {answer.health}")
+        self.steps.tell(f"{self.prefix}{answer.health}")
         self.info(
             f"{self.name}: IoTDB {answer.version} started from the set and was healthy after "
             f"{format_duration(answer.started)}. {answer.health} Asked as {answer.login}. Its processes held up to "
@@ -136,7 +143,7 @@ class RehearsedService:
 
     def phase(self, key: str, text: str) -> None:
         """Note that the next step began inside of the namespace."""
-        self.steps.begin(key, f"{self.name}: {text}" if text else self.name)
+        self.steps.begin(key, f"{self.prefix}{text}".removesuffix(": "))
 
     def broken(self, failure: outside.Failed) -> ConsoleError:
         """Return the error for a service that gave no answer."""
@@ -158,29 +165,40 @@ class RehearsedService:
     def compare(self, answer: Answer) -> None:
         """Hold what the started service holds against what was recorded when the set was made."""
         stored = self.subject.inventory.get(self.name)
-        series = "" if answer.series is None else f" {answer.series:,} time series."
+        series = f"{answer.series or 0:,} time series"
         if not stored:
-            self.words = f"{self.name} started and is healthy; {NOT_COMPARED}.{series}"
+            began = "Started" if not self.prefix else f"{self.name} started"
+            self.words = f"{began} and healthy, {series}; {NOT_COMPARED}."
             self.steps.done(self.words)
             return
         if answer.summary is None:
             text = f"{self.name} started and was healthy, but its counts could not be taken: {answer.missing}"
             raise Undecided(text, cure="Rehearse the set again; raise REHEARSAL_SECONDS where the time was too short.")
         expected, found = Summary.of(stored), Summary.of(answer.summary)
-        differing = unequal(expected, found)
+        differing = [*unequal(expected, found), *_lost(expected, found, answer.login)]
         if differing:
             text = f"{self.name} came back from the set with other counts than were recorded. {' '.join(differing)}"
             raise Unrestorable(text, cure=COUNTS_CURE)
-        self.words = f"{self.name}: {compared(expected, found)} counts equal.{series}"
+        whose = f" of {self.name}" if self.prefix else ""
+        self.words = f"All {compared(expected, found)} counts{whose} equal, {series}."
         unknown = [label.lower() for label in not_compared(expected, found)]
         if unknown:
-            self.words += f" Not compared, as not both sides know them: {', '.join(unknown)}."
+            self.words += f" Not compared, as they were not recorded: {', '.join(unknown)}."
         self.steps.done(self.words)
         self.info(f"{self.words} {_figures(found)}")
 
 
 def _roles(nodes: list[Any]) -> tuple[str, ...]:
     return tuple(role for node in nodes for role in roles_of(bool(node["config_node"]), bool(node["data_node"])))
+
+
+def _lost(expected: Summary, found: Summary, login: str) -> list[str]:
+    """Return a sentence on what was counted when the set was made and cannot be counted now."""
+    lost = [label.lower() for kind, label in COUNTS.items() if kind in expected.counts and kind not in found.counts]
+    if not lost:
+        return []
+    said = "; ".join(f"{statement}: {error}" for statement, error in list(found.errors.items())[:ERRORS_SHOWN])
+    return [f"{login} could not count {', '.join(lost)}{f' ({said})' if said else ''}."]
 
 
 def _figures(summary: Summary) -> str:

@@ -109,7 +109,9 @@ class Rehearsal(Execution):
             self.steps.done(f"{len(files)} of {len(files)}, {format_size(sum(file.size for file in files))}.")
             listings = [stack.enter_context(Listing(scratch_directory())) for _ in files]
             proven = self.verify(archives, listings, check)
-            services = [RehearsedService(one, self.subject, self.root, self.steps, self.info) for one in archives]
+            alone = len(archives) == 1
+            place = (self.subject, self.root, alone, self.steps, self.info)
+            services = [RehearsedService(archive, *place) for archive in archives]
             for service, verified, listing in zip(services, proven, listings, strict=True):
                 service.rehearse(verified, listing, check)
             return " ".join(service.words for service in services)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -60,11 +61,14 @@ class Rehearsal:
         plan = self.plan
         networks = network.make(plan.hosts)
         isolate(plan.scratch, plan.names, plan.hidden, list(plan.keep))
+        if len(plan.hosts) == 1:
+            system.give_up_rights()
         unreadable = next((jar for jar in _jars(plan.lib) if not os.access(jar, os.R_OK)), None)
         if unreadable:
             raise NotIsolated(f"{unreadable} may not be read by the account that rehearses")
         self.servers.start(networks)
         system.give_up_rights()
+        self.wait_for_port()
         self.tell("phase", key="health")
         health, login = self.wait()
         started = time.monotonic() - self.began
@@ -83,9 +87,18 @@ class Rehearsal:
             peak=self.servers.peak,
         )
 
+    def wait_for_port(self) -> None:
+        """Wait until a DataNode takes connections. Raises Ended, Limit."""
+        while True:
+            self.look("no DataNode took connections")
+            for endpoint in self.endpoints:
+                with suppress(OSError):
+                    return socket.create_connection(endpoint, 1).close()
+            time.sleep(_PAUSE)
+
     def wait(self) -> tuple[Health, Login]:
         """Return the health once it is good, and the account that was accepted. Raises Ended, Limit, NoLogin."""
-        last, refused_since = "no DataNode took connections", 0.0
+        last, refused_since = "nobody was asked", 0.0
         while True:
             for login in self.plan.logins:
                 self.look(last)
@@ -116,8 +129,8 @@ class Rehearsal:
         try:
             left = max(1.0, self.ends - time.monotonic())
             account = Account(login.user, login.password)
-            check = partial(self.look, "the inventory was being taken")
-            return take_inventory(account, self.endpoints, path, seconds=left, series_limit=0, check=check), ""
+            look = self.servers.look
+            return take_inventory(account, self.endpoints, path, seconds=left, series_limit=0, check=look), ""
         except NotAsked as failure:
             return None, failure.message
 
