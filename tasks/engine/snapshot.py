@@ -91,14 +91,17 @@ def host_spec(node: Node) -> HostSpec:
 
 
 def service_spec(service: Service) -> ServiceSpec:
-    """Return a service as a data source sees it; a lost password is no error here (``account_problem``)."""
+    """Return a service as a data source sees it; a password that is lost is no error here (``account_problem``)."""
     nodes = list(service.nodes.all())
     account, problem = None, ""
     if service.session_user:
+        again = f"Edit {service.name} on the page of the cluster and type the password of {service.session_user} again."
         try:
-            account = Account(service.session_user, service.secrets().get("password", ""))
+            account = Account(service.session_user, service.secrets()["password"])
         except KeyLost as error:
-            problem = str(error)
+            problem = f"{error.message} {again}"
+        except KeyError:
+            problem = f"The password was given for other RPC addresses. {again}"
     return ServiceSpec(
         service.cluster.name,
         service.name,

@@ -60,7 +60,7 @@ class ServiceForm(ServiceModelForm):
         field.required = False
         if self._stored:
             field.widget.attrs["placeholder"] = "Unchanged"
-            field.help_text = "Leave it empty to keep the stored password. Another user asks for it again."
+            field.help_text = "Leave it empty to keep the stored one. Another user or RPC address asks for it again."
 
     def clean_name(self) -> str:
         """Refuse a name that another service of the cluster has."""

@@ -7,15 +7,36 @@ from pathlib import Path
 
 from tasks import audit, permissions
 from tasks.audit import Actor
-from tasks.engine.snapshot import scratch_directory, service_spec
+from tasks.engine.snapshot import endpoint, scratch_directory, service_spec
 from tasks.iotdb.client import NotAsked, ask_health, take_inventory
 from tasks.iotdb.findings import no_account, of_health, of_inventory
-from tasks.models import Service
+from tasks.models import Node, Service
 from tasks.services.common import require
 from tasks.sources.base import Finding
 
 HEALTH_SECONDS = 15.0
 INVENTORY_SECONDS = 30.0
+
+
+def guard_password(actor: Actor, node: Node, *, goes: bool = False) -> None:
+    """Forget the password of a service's IoTDB user where ``node`` would have it sent elsewhere than it was given for.
+
+    That is a DataNode at an RPC address that no DataNode of the service has, and the removal of the last one
+    (``goes``): whoever may change an address need not know the password. Call it in the transaction that changes the
+    node, before.
+    """
+    service = Service.objects.select_for_update().get(pk=node.service_id)
+    others = service.nodes.filter(data_node=True)
+    if goes:
+        elsewhere = node.data_node and not others.exclude(pk=node.pk).exists()
+    else:
+        known = {endpoint(other) for other in others}
+        elsewhere = node.data_node and bool(known) and endpoint(node) not in known
+    if elsewhere and service.sealed_secrets:
+        Service.objects.filter(pk=service.pk).update(sealed_secrets="")
+        host, port = endpoint(node)
+        why = "was removed" if goes else f"is asked at {host}:{port} now"
+        audit.record(actor, "forget password", service, note=f"{node.name} {why}")
 
 
 def check_service(actor: Actor, service: Service) -> list[Finding]:

@@ -23,6 +23,7 @@ from tasks.hosts.words import of_node
 from tasks.iotdb.document import INVENTORY_NAME
 from tasks.models import BackupTask, Cluster, Node, Restoration, Service
 from tasks.naming import part_of_file_name
+from tasks.services.asking import guard_password
 from tasks.services.common import changes, require, values_of
 from tasks.sources.base import Finding, NodeSpec
 from tasks.states import Reach
@@ -110,6 +111,7 @@ def save_node(actor: Actor, node: Node, typed: Mapping[str, str] | None = None) 
             if old is None or not old.sealed_secrets or _login(old) != _login(node):
                 raise Refused(f"The password or private key of {node.ssh_user} is missing.", field="password")
             node.sealed_secrets = old.sealed_secrets
+        guard_password(actor, node)
         _save(actor, node, _NODE, dict.fromkeys(typed or {}, audit.MASK))
         if node.reach != Reach.LOCAL and typed:
             node.set_secrets(_SFTP.merge_secrets(_stored(old), typed))
@@ -192,7 +194,9 @@ def delete_node(actor: Actor, node: Node) -> None:
     """Remove a node; its files are no longer backed up from the next run on."""
     require(actor, permissions.INVENTORY, "delete node", node)
     _require_settled(node.service.cluster)
-    _delete(actor, node, _NODE)
+    with transaction.atomic():
+        guard_password(actor, node, goes=True)
+        _delete(actor, node, _NODE)
 
 
 def _require_settled(cluster: Cluster) -> None:

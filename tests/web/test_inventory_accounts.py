@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from tasks import services
 from tasks.audit import CONSOLE
+from tasks.engine.snapshot import service_spec
 from tasks.errors import Refused
 from tasks.iotdb.base import Health, Summary
 from tasks.iotdb.findings import of_health, of_inventory
@@ -94,6 +95,40 @@ def test_the_page_of_the_cluster_says_whether_iotdb_is_asked(client: Client, ser
     assert "No IoTDB user is given: counts are unknown." in text_of(client.get(url))
     save(client, service, "anna", SECRET)
     assert "IoTDB user: anna" in text_of(client.get(url))
+
+
+# --- Where the password goes ----------------------------------------------------------------------------------------
+def test_another_rpc_address_of_a_node_forgets_the_password(client: Client, known: Service, node: Node) -> None:
+    """Who may change the address need not know the password, and must not have it sent to a host of theirs."""
+    data = {"name": node.name, "data_node": "on", "home": node.home, "rpc_host": "10.6.6.6", "rpc_port": 6667}
+    assert client.post(reverse("node-edit", args=[node.pk]), data).status_code == 302
+    known.refresh_from_db()
+    assert (known.session_user, known.sealed_secrets) == ("anna", "")
+    event = AuditEvent.objects.get(verb="forget password")
+    assert event.note == "node1 is asked at 10.6.6.6:6667 now"
+    text = text_of(client.get(reverse("cluster", args=[known.cluster_id])))
+    assert "IoTDB user: anna. Its password was given for other RPC addresses; type it again." in text
+    assert service_spec(known).account is None
+    assert "type the password of anna again" in service_spec(known).account_problem
+
+
+def test_another_change_of_a_node_keeps_the_password(client: Client, known: Service, node: Node) -> None:
+    data = {"name": "renamed", "data_node": "on", "home": "/opt/x", "rpc_host": "127.0.0.1", "rpc_port": 6667}
+    assert client.post(reverse("node-edit", args=[node.pk]), data).status_code == 302
+    known.refresh_from_db()
+    assert known.secrets() == {"password": SECRET}
+
+
+def test_the_first_node_of_a_service_keeps_the_password_and_the_last_one_takes_it_along(
+    client: Client, known: Service
+) -> None:
+    data = {"name": "first", "data_node": "on", "home": "/opt/x", "rpc_host": "10.0.0.1", "rpc_port": 6667}
+    client.post(reverse("node-new", args=[known.pk]), data)
+    known.refresh_from_db()
+    assert known.secrets() == {"password": SECRET}
+    client.post(reverse("node-delete", args=[known.nodes.get().pk]))
+    known.refresh_from_db()
+    assert known.sealed_secrets == ""
 
 
 # --- Check ----------------------------------------------------------------------------------------------------------
