@@ -18,6 +18,7 @@ from tasks.iotdb.findings import of_health, of_inventory
 from tasks.models import AuditEvent, Node, Service
 from tests.conftest import Login
 from tests.web.inventory_kit import client, page_of, text_of
+from tests.web.test_inventory_nodes import NODE
 
 __all__ = ["client"]
 SECRET = "Sesame-4711"
@@ -100,7 +101,7 @@ def test_the_page_of_the_cluster_says_whether_iotdb_is_asked(client: Client, ser
 # --- Where the password goes ----------------------------------------------------------------------------------------
 def test_another_rpc_address_of_a_node_forgets_the_password(client: Client, known: Service, node: Node) -> None:
     """Who may change the address need not know the password, and must not have it sent to a host of theirs."""
-    data = {"name": node.name, "data_node": "on", "home": node.home, "rpc_host": "10.6.6.6", "rpc_port": 6667}
+    data = {**NODE, "home": node.home, "rpc_host": "10.6.6.6"}
     assert client.post(reverse("node-edit", args=[node.pk]), data).status_code == 302
     known.refresh_from_db()
     assert (known.session_user, known.sealed_secrets) == ("anna", "")
@@ -113,7 +114,7 @@ def test_another_rpc_address_of_a_node_forgets_the_password(client: Client, know
 
 
 def test_another_change_of_a_node_keeps_the_password(client: Client, known: Service, node: Node) -> None:
-    data = {"name": "renamed", "data_node": "on", "home": "/opt/x", "rpc_host": "127.0.0.1", "rpc_port": 6667}
+    data = {**NODE, "name": "renamed", "rpc_host": "127.0.0.1"}
     assert client.post(reverse("node-edit", args=[node.pk]), data).status_code == 302
     known.refresh_from_db()
     assert known.secrets() == {"password": SECRET}
@@ -122,7 +123,7 @@ def test_another_change_of_a_node_keeps_the_password(client: Client, known: Serv
 def test_the_first_node_of_a_service_keeps_the_password_and_the_last_one_takes_it_along(
     client: Client, known: Service
 ) -> None:
-    data = {"name": "first", "data_node": "on", "home": "/opt/x", "rpc_host": "10.0.0.1", "rpc_port": 6667}
+    data = {**NODE, "name": "first"}
     client.post(reverse("node-new", args=[known.pk]), data)
     known.refresh_from_db()
     assert known.secrets() == {"password": SECRET}
@@ -194,7 +195,7 @@ def test_what_an_account_is_not_shown_comes_with_the_grant_that_shows_it() -> No
 
 @pytest.mark.parametrize("name", ["inventory.json", "MANIFEST.json", "Inventory.JSON"])
 def test_a_node_cannot_have_the_name_of_a_file_in_every_archive(client: Client, service: Service, name: str) -> None:
-    data = {"name": name, "data_node": "on", "home": "/opt/iotdb", "rpc_port": 6667}
+    data = {**NODE, "name": name}
     page = client.post(reverse("node-new", args=[service.pk]), data).content.decode()
     assert f"A node cannot be called {name}" in page
     assert not Node.objects.exists()
