@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from tasks.iotdb.base import COUNTS, Summary
 from tasks.iotdb.difference import difference
 from tasks.models import Run
+from tasks.models.run import HEAVY
 from tasks.states import GOOD, Kind
 
 # So many names of a kind are shown in a row that unfolds, and on a page of its own; of the rest the number is told.
@@ -187,7 +188,7 @@ def counted(task_id: int | None) -> QuerySet[Run]:
 
 def choices(task_id: int) -> list[Run]:
     """Return the runs that can be compared, newest first, with no more of each than a list needs to show."""
-    return list(counted(task_id).defer("inventory", "changes", "parameters", "steps", "reason")[:CHOICES])
+    return list(counted(task_id).defer("parameters", "reason", *HEAVY)[:CHOICES])
 
 
 def pick(runs: Sequence[Run], before: int | None, now: int | None) -> tuple[Run | None, Run | None]:

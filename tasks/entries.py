@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Case, Prefetch, QuerySet, When
 
 from tasks.iotdb.difference import difference_words
 from tasks.models import Run
+from tasks.models.run import HEAVY
 from tasks.states import ACTIVE, Kind, RunState
 
 NO_CHANGE = "No change"
@@ -30,7 +31,7 @@ class Badge:
 
 
 class Entry:
-    """A backup run as View History shows it; ``proofs`` of it that wait or go on are fetched with it."""
+    """A backup run as View History shows it, fetched with what ``with_proofs`` adds: its inventory is not looked at."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -61,7 +62,13 @@ class Entry:
     @property
     def change(self) -> str:
         """What changed since the run before: ``+1 database, −2 tables``."""
-        return change_words(self.run)
+        if not self.run.good:
+            return "None"
+        if not self._counted:
+            return "Unknown"
+        if not self.run.changes:
+            return "First counts"
+        return told(self.run.changes, len(self.run.files.all()) > 1)
 
     @property
     def sick(self) -> bool:
@@ -86,7 +93,12 @@ class Entry:
     @property
     def cannot_salvage(self) -> str:
         """Why nothing can be salvaged from the set; a damaged one may still give what it begins with."""
-        return self._gone or ("" if self.run.inventory else "No inventory in the set")
+        return self._gone or ("" if self._counted else "No inventory in the set")
+
+    @property
+    def _counted(self) -> bool:
+        """Whether IoTDB was asked."""
+        return bool(getattr(self.run, "was_counted", False))
 
     @property
     def _gone(self) -> str:
@@ -113,17 +125,6 @@ def proven(run: Run) -> list[Badge]:
     return found
 
 
-def change_words(run: Run) -> str:
-    """Return in a few words what changed in the source since the run before."""
-    if not run.good:
-        return "None"
-    if not run.inventory:
-        return "Unknown"
-    if not run.changes:
-        return "First counts"
-    return told(run.changes, len(run.inventory) > 1)
-
-
 def told(changes: Mapping[str, object], several: bool) -> str:
     """Return the differences of each service in words; services without any are left out."""
     words = {service: difference_words(change) for service, change in sorted(changes.items())}  # type: ignore[arg-type]
@@ -135,10 +136,11 @@ def told(changes: Mapping[str, object], several: bool) -> str:
 
 def proofs_of(run: Run) -> list[Run]:
     """Return the last proofs of the set of ``run``, newest first, whatever became of them."""
-    return list(run.proofs.order_by("-pk")[:PROOFS_SHOWN])
+    return list(run.proofs.order_by("-pk").defer(*HEAVY)[:PROOFS_SHOWN])
 
 
 def with_proofs(runs: QuerySet[Run]) -> QuerySet[Run]:
     """Return ``runs`` with what their entries need; the number of queries does not depend on that of the runs."""
-    going_on = Run.objects.filter(state__in=ACTIVE)
-    return runs.prefetch_related("files", Prefetch("proofs", queryset=going_on, to_attr=UNDER_WAY))
+    going_on = Prefetch("proofs", queryset=Run.objects.filter(state__in=ACTIVE).defer(*HEAVY), to_attr=UNDER_WAY)
+    counted = Case(When(inventory={}, then=False), default=True)
+    return runs.prefetch_related("files", going_on).annotate(was_counted=counted)

@@ -16,6 +16,7 @@ from tasks.engine.retention import foreseen
 from tasks.entries import Entry, with_proofs
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import BackupTask, Run
+from tasks.models.run import HEAVY
 from tasks.rows import rows_of
 from tasks.standing import standing
 from tasks.states import ACTIVE, GOOD, Kind
@@ -53,7 +54,7 @@ class Shown:
 
 def runs_of(task: BackupTask) -> QuerySet[Run]:
     """Return the backup runs of a task, newest first, with what their entries need."""
-    return with_proofs(task.backups.order_by("-pk"))
+    return with_proofs(task.backups.order_by("-pk")).defer("inventory", "steps")
 
 
 def run_page(task: BackupTask, before: int | None) -> RunPage:
@@ -91,14 +92,15 @@ def proving(task: BackupTask, shown: Shown) -> list[Entry]:
 def facts_of(task: BackupTask) -> dict[str, Any]:
     """Return what the head of the page tells of a task whose last run is fetched."""
     states = [OUTCOME_STATES[code] for code in task.outcomes if code in OUTCOME_STATES]
-    kept = list(sets_beside_newest(task.pk).defer("parameters", "reason", "inventory", "changes", "steps"))
-    rehearsals = task.runs.filter(kind=Kind.REHEARSAL, state__in=GOOD)
+    kept = list(sets_beside_newest(task.pk).defer("parameters", "reason", *HEAVY))
+    rehearsals = task.runs.filter(kind=Kind.REHEARSAL, state__in=GOOD).order_by("-pk").defer(*HEAVY)
+    rehearsal = rehearsals.first() if task.last_rehearsed_at else None
     return {
         "task": task,
         "row": rows_of([task])[0],
         "remembered": len(states),
         "usable": sum(state in GOOD for state in states),
-        "standing": standing(task, kept, rehearsals.order_by("-pk").first(), timezone.now()),
+        "standing": standing(task, kept, rehearsal, timezone.now()),
         "kept": len(kept),
         "sick": sum(run.healthy is False for run in kept),
         "kept_size": sum(run.size or 0 for run in kept),

@@ -142,7 +142,7 @@ def cells(state: ListState, ids: list[int], newest: int | None) -> dict[str, Any
 
     ``newest`` is the highest key that the page knows; it is told how many tasks were made since.
     """
-    found = {task.pk: task for task in BackupTask.objects.filter(pk__in=ids).select_related("cluster", "last_run")}
+    found = {task.pk: task for task in selectors.with_last_run(BackupTask.objects.filter(pk__in=ids))}
     rows = rows_of(found[pk] for pk in ids if pk in found)
     above = summary(state, newest)
     gone = [pk for pk in ids if pk not in found]

@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 
 from storage.registry import all_path_types
 from tasks.models import BackupTask
+from tasks.models.run import HEAVY
 from tasks.states import Mode, RunState
 
 PAGE_SIZE = 25
@@ -197,11 +198,17 @@ class Page:
     total: int
 
 
+def with_last_run(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
+    """Return ``tasks`` with cluster and last run, but for what may be large and no row of a list shows."""
+    heavy = (f"last_run__{name}" for name in HEAVY)
+    return tasks.select_related("cluster", "last_run").defer(*heavy)
+
+
 def page_of(state: ListState, total: int) -> Page:
     """Return the page that the state names, or the last one where there are fewer; one query."""
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(state.page, pages)
     start = (number - 1) * PAGE_SIZE
-    rows = ordered(with_status(narrowed(state), state.status), state.sort).select_related("cluster", "last_run")
+    rows = with_last_run(ordered(with_status(narrowed(state), state.status), state.sort))
     tasks = list(rows[start : start + PAGE_SIZE])
     return Page(tasks, number, pages, start + 1 if tasks else 0, start + len(tasks), total)

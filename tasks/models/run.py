@@ -17,6 +17,8 @@ from tasks.states import ACTIVE, GOOD, Kind, RunState, Trigger
 
 PROOFS = (Kind.CHECK, Kind.REHEARSAL)
 RESTORES = (Kind.RESTORE, Kind.ROLLBACK)
+# Fields that may have megabytes where IoTDB has ten thousand names; lists leave them where they are.
+HEAVY = ("inventory", "changes", "steps")
 
 
 class Run(models.Model):

@@ -15,21 +15,23 @@ from tasks import history as records
 from tasks.entries import Entry, proofs_of, with_proofs
 from tasks.logs import about, log_of
 from tasks.models import BackupTask, Run
+from tasks.models.run import HEAVY
 from tasks.rows import place_of
-from tasks.selectors import number_in
+from tasks.selectors import number_in, with_last_run
 from tasks.states import Kind
 from tasks.views.common import by_htmx, needs
 
 
 def task_of(pk: int) -> BackupTask:
     """Return a task, also a deleted one: its history stays."""
-    return get_object_or_404(BackupTask.all_tasks.select_related("cluster", "last_run"), pk=pk)
+    return get_object_or_404(with_last_run(BackupTask.all_tasks.all()), pk=pk)
 
 
 def run_of(pk: int) -> Run:
     """Return a run of any kind."""
     runs = Run.objects.select_related("task__cluster", "task__last_run", "cluster", "restoration", "subject")
-    return get_object_or_404(with_proofs(runs), pk=pk)
+    heavy = (f"{other}__{name}" for other in ("task__last_run", "subject") for name in HEAVY)
+    return get_object_or_404(with_proofs(runs).defer(*heavy), pk=pk)
 
 
 def backup_of(pk: int) -> tuple[Run, BackupTask]:

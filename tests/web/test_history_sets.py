@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tasks.models import BackupTask, Cluster, Restoration, Run
+from tasks.models import BackupFile, BackupTask, Cluster, Restoration, Run
 from tasks.permissions import ADMINISTRATOR, OPERATOR, RESTORE_ADMINISTRATOR, VIEWER
 from tasks.states import Kind, RunState, Trigger
 from tests.conftest import Login, MakeRun
@@ -135,6 +135,9 @@ def test_each_of_several_services_is_named(operator_client: Client, task: Backup
     new = {"IoTDB": counted(2), "IoTDB-1": counted(4), "IoTDB-2": counted(1)}
     make_run(task, inventory=old)
     run = make_run(task, **after(old, new))
+    for service in ("IoTDB-1", "IoTDB-2"):
+        values = {"directory": "d", "name": f"{service}.tar.gz", "path": f"/srv/{service}.tar.gz", "sha256": "ab" * 32}
+        BackupFile.objects.create(run=run, service=service, size=5, members=1, source_bytes=9, version="2", **values)
     assert cell(read(operator_client, "task-history", task.pk), "Change") == "IoTDB-1: +2 databases"
     words = plain(read(operator_client, "run-log", run.pk, headers=HTMX))
     assert "IoTDB : no change" in words and "IoTDB-2 Counted Number Databases 1" in words
@@ -346,6 +349,17 @@ def test_a_new_row_is_put_in_as_a_whole(operator_client: Client, task: BackupTas
     news = read(operator_client, "task-history-head", task.pk, f"?newest={old.pk}&oldest={old.pk}", headers=HTMX)
     row = re.search(rf'<tr role="row" id="run-{new.pk}".*?</tr>', news)
     assert row and "hx-swap-oob" not in row[0]
+
+
+def test_inventories_are_not_read_for_a_page_of_runs(
+    operator_client: Client, task: BackupTask, make_run: MakeRun, django_assert_max_num_queries: Any
+) -> None:
+    make_run(task, inventory={"IoTDB": counted()})
+    for name in ("task-history", "task-history-head"):
+        with django_assert_max_num_queries(16) as asked:
+            read(operator_client, name, task.pk)
+        columns = [query["sql"].split(" FROM ")[0] for query in asked.captured_queries]
+        assert not [found for found in columns if re.search(r'"tasks_run"\."(inventory|steps)",', found)], name
 
 
 def test_proofs_cost_no_more_queries(
