@@ -26,7 +26,8 @@ _LOGBACK = """<configuration>
 _DIRECT_MB = {"ConfigNode": 128, "DataNode": 512}
 _OWN_MB = 160  # a Java process besides its heap: code, classes, threads (measured, 2.0.1-beta)
 _LINE = 300
-_ERROR = re.compile(r"^\S+ \S+ \[.*?\] ERROR .*? - (.*)$", re.MULTILINE)
+# A line of the level ERROR, and the exception that stands in the next one.
+_ERROR = re.compile(r"^\S+ \S+ \[.*?\] ERROR .*? - (.*(?:\n\S*(?:Exception|Error)\b.*)?)$", re.MULTILINE)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -129,7 +130,8 @@ def last_error(log: str) -> str:
         return ""
     found = _ERROR.findall(text)
     # IoTDB may log a statement, and a statement may hold a password.
-    return f"Its last error: {_QUOTED.sub('…', found[-1]).strip()[:_LINE]}" if found else ""
+    said = " ".join(_QUOTED.sub("…", found[-1]).split()) if found else ""
+    return f"Its last error: {said[:_LINE].rstrip('.')}." if said else ""
 
 
 def _defines(home: str, conf: str, logs: str, role: str) -> dict[str, str]:

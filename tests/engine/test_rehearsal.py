@@ -246,6 +246,7 @@ def test_a_set_from_which_iotdb_does_not_start_fails_with_what_iotdb_said(
     rehearsal = rehearse_now(broken)
     assert (rehearsal.state, rehearsal.error_code) == (RunState.FAILED, "rehearsal-failed")
     assert "did not come back from the set" in rehearsal.reason
+    assert "DataNode node1: Its last error: " in rehearsal.reason
     assert Alarm.objects.get(cleared_at__isnull=True).code == "rehearsal-failed"
     assert leftovers() == []
 

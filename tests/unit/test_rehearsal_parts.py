@@ -278,5 +278,10 @@ def test_the_last_error_of_a_log_holds_nothing_that_was_quoted(tmp_path: Path) -
         "2026-01-01 00:00:01,000 [main] WARN  A:2 - CREATE USER x 'Secret_1'\n"
         "2026-01-01 00:00:02,000 [pool-1] ERROR o.a.B:3 - Failed: CREATE USER anna 'Throwaway_1' \"x\"\n\tat java\n"
     )
-    assert last_error(str(log)) == "Its last error: Failed: CREATE USER anna … …"
+    assert last_error(str(log)) == "Its last error: Failed: CREATE USER anna … …."
+    with log.open("a") as more:
+        more.write(
+            "2026-01-01 00:00:03,000 [main] ERROR A:1 - Exception in main-1\njava.lang.X.YException: no\n\tat z\n"
+        )
+    assert last_error(str(log)) == "Its last error: Exception in main-1 java.lang.X.YException: no."
     assert last_error(str(tmp_path / "none")) == ""
