@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -22,6 +24,7 @@ from tasks.forms.restoration import (
     SOURCE_PATH,
     RestorationForm,
     SourceEditor,
+    SourceForm,
     fresh_source,
     open_source,
     posted_source,
@@ -34,6 +37,19 @@ from tasks.views.common import back_to, needs, tell_refusal
 from tasks.views.verify import Report, answer, wrong_fields
 
 SHOW_FIELDS = "show_fields"
+
+
+@dataclass
+class SourceReport(Report):
+    """A verification of a source, whose fields are called otherwise than those of a destination."""
+
+    source: SourceForm | None = None
+    confirmed_first: ClassVar[str] = "The host key has to be confirmed before sets can be found."
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields of the form by name."""
+        return self.source.fields if self.source else super().fields
 
 
 @require_GET
@@ -141,7 +157,7 @@ def verify(request: HttpRequest) -> HttpResponseBase:
     parameters = form.parameters()
     if "host_key" in form.fields:
         parameters = {"host_key": "", **parameters}
-    report = Report(request, editor.path_type, parameters, reverse("restoration-new-verify"))
+    report = SourceReport(request, editor.path_type, parameters, reverse("restoration-new-verify"), source=form)
     report.typed_secrets = any(form.data.get(name) for name in editor.path_type.secret_fields)
     wrong = list(wrong_fields(form))
     cluster = editor.form.cleaned_data.get("cluster") or Cluster.objects.order_by("name").first() or Cluster(name="")
