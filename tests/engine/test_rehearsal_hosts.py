@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,6 +66,10 @@ def means(settings: Any, storage_path: Path) -> None:
     if not trial.command:
         assert not IN_CI, trial.words
         pytest.skip(f"this kernel makes no namespaces: {trial.words}")
+    if not shutil.which("ip"):
+        lack = "the command ip (iproute2) is missing"
+        assert not IN_CI, lack
+        pytest.skip(lack)
     settings.IOTDB_INSTALLATIONS = [str(distribution().parent)]
 
 

@@ -1,8 +1,8 @@
 """The walls of a rehearsal, tried from inside: nothing outside can be written, hidden is hidden, no network is there.
 
 They run as whoever runs the tests: as root in the privileged way, and in the unprivileged way as root and as another
-account. Where the kernel forbids a way its tests are left out, loudly; whether a container may make namespaces is not a
-property of this product, so that is no failure with CI=true either, but at least one way has to work there.
+account. Where the kernel forbids one of the ways its tests are left out, loudly, with CI=true as well: that is not a
+property of this product. With CI=true at least one way has to work, or nothing of rehearsals would be tested.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tasks.rehearsal import machine, outside
 from tests.conftest import IN_CI
 from tests.engine.rehearsal_kit import as_nobody
 
+pytestmark = pytest.mark.process
 _PROBE = """
 import json, os, socket, sys
 sys.path.insert(0, {root!r})
