@@ -55,7 +55,7 @@ def _of_restore(run: Run, now: datetime) -> None:
             _UNKNOWN,
             subject,
             cause=run.reason,
-            cure="Write nothing to the cluster. Find the step that failed, put the cause right, then retry.",
+            cure="Write nothing to the cluster. Find the step that failed, put the cause right, then press Roll Back.",
             place=run.thing.name,
             cluster=run.cluster,
             link=reverse("restoration", args=[run.restoration_id]),

@@ -71,7 +71,7 @@ def roles_running(node: NodeSpec, layout: Layout, host: Host) -> dict[str, bool]
     running = {}
     for role, wanted in ports_of(node, layout).items():
         by_port = _answers(node, wanted[:1]) if ports is None else bool(ports.intersection(wanted))
-        running[role] = by_port or any(_is_of(command, MAIN_CLASSES[role], homes) for command in commands)
+        running[role] = by_port or any(is_of(command, MAIN_CLASSES[role], homes) for command in commands)
     return running
 
 
@@ -94,7 +94,7 @@ def _seen(host: Host) -> tuple[frozenset[int] | None, list[tuple[str, ...]]]:
         return None, []
 
 
-def _is_of(command: tuple[str, ...], main_class: str, homes: set[str]) -> bool:
+def is_of(command: tuple[str, ...], main_class: str, homes: set[str]) -> bool:
     """Whether a command line is that of a role of this home, which its scripts name in properties of Java."""
     if main_class not in command:
         return False

@@ -127,7 +127,7 @@ def _alarms(failing: BackupTask, damaged: BackupTask, now: datetime) -> None:
     alarms.raise_alarm("set-damaged", subject, cause=cause, cure=cure, **about(damaged), now=now - 48 * hour)
     depot = Cluster.objects.get(name="depot")
     cause = "The restored IoTDB did not start, and what was there before could not be renamed back: permission denied."
-    cure = "Write nothing to the cluster. Find the step that failed in the log, put the cause right, then retry."
+    cure = "Write nothing to the cluster. Find the step that failed, put the cause right, then press Roll Back."
     where = {"place": "depot-back", "cluster": depot, "now": now - 20 * hour}
     alarms.raise_alarm("restoration-unknown", f"cluster {depot.pk}", cause=cause, cure=cure, **where)
     where = about(failing) | {"now": now - 200 * hour}

@@ -27,17 +27,18 @@ from tasks.audit import CONSOLE
 from tasks.engine import kinds
 from tasks.engine.lease import Lease, claim
 from tasks.engine.restore import control, wellness
-from tasks.engine.restore.control import MAINS
 from tasks.engine.steps import present
 from tasks.errors import Refused
 from tasks.hosts import LocalHost
 from tasks.models import BackupTask, Node, Restoration, Run
+from tasks.sources.iotdb_running import MAIN_CLASSES
 from tasks.states import Control, Kind, RunState
 from tests.engine.kit import run_now
 from tests.servers.iotdb import PORTS, free_offset
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 METADATA = ("data/confignode", "data/datanode/system", "data/datanode/consensus", "ext")
+MAINS = MAIN_CLASSES
 MARKS = (".pre-restore-", ".restoring-", ".failed-restore-")
 SCHEMA = "data/datanode/consensus/schema_region"
 

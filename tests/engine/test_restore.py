@@ -22,7 +22,6 @@ from tasks import services
 from tasks.audit import CONSOLE
 from tasks.engine import dispatch, kinds
 from tasks.engine.restore import changing, copies, looking, undo
-from tasks.engine.restore.control import MAINS
 from tasks.engine.snapshot import scratch_directory
 from tasks.errors import Refused
 from tasks.hosts import LocalHost
@@ -31,6 +30,7 @@ from tasks.states import Control, RunState
 from tests.engine.kit import files_below, log_of, run_now
 from tests.engine.remote import FaultyRemote
 from tests.engine.restore_kit import (
+    MAINS,
     SCHEMA,
     Confirming,
     begin_restoration,
@@ -285,8 +285,8 @@ def test_by_hand_the_console_waits_for_what_people_do(restoration: Restoration, 
         wait_for(lambda: text_of("stop").startswith("Stop the DataNode"))
         told.append(text_of("stop"))
         kill_all(sample_home)
-        wait_for(lambda: text_of("health").startswith("Start the"))
-        told.append(text_of("health"))
+        wait_for(lambda: text_of("start").startswith("Start the"))
+        told.append(text_of("start"))
         start_all(sample_home)
         connections.close_all()
 

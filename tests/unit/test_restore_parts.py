@@ -17,6 +17,7 @@ from tasks.hosts import LocalHost, Process
 from tasks.iotdb.base import Summary
 from tasks.sources.base import NodeSpec
 from tasks.sources.iotdb_properties import DEFAULTS, Layout
+from tasks.sources.iotdb_running import MAIN_CLASSES
 from tasks.states import Control
 
 CONFIG_ID = {
@@ -237,12 +238,12 @@ class Crowd(LocalHost):
 
 
 def test_a_process_is_known_by_its_main_class_and_its_home() -> None:
-    main = control.MAINS[DATA]
+    main = MAIN_CLASSES[DATA]
     machine = Crowd(
         ("java", "-DIOTDB_HOME=/opt/iotdb", main, "-s"),
         ("java", "-DIOTDB_HOME=/opt/iotdb-2", main, "-s"),
         ("java", "-Dlogback.configurationFile=/opt/iotdb/conf/logback.xml", main),
-        ("java", "-DCONFIGNODE_HOME=/opt/iotdb", control.MAINS[CONFIG]),
+        ("java", "-DCONFIGNODE_HOME=/opt/iotdb", MAIN_CLASSES[CONFIG]),
         ("tail", "-f", "/opt/iotdb/logs/log_datanode_all.log"),
     )
     assert control.processes_of(machine, "/opt/iotdb", DATA) == [1, 3]

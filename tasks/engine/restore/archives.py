@@ -80,7 +80,7 @@ class Fetching:
         Raises NoSpace, PathMissing, and errors of the destination.
         """
         path_type = get_path_type(self.restoration.path_type)
-        with path_type.connect(self.restoration.destination, self.restoration.secrets()) as store:
+        with path_type.connect_to_read(self.restoration.destination, self.restoration.secrets()) as store:
             files = [self._known(store, file) for file in self.restoration.files]
             if not store.in_place:
                 self._look_for_room(sum(file["size"] for file in files))

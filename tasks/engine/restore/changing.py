@@ -23,7 +23,7 @@ from tasks.engine.restore.standing import RESTORED, TOUCHED
 from tasks.engine.restore.stepping import stored_nodes
 from tasks.engine.restore.target import DATA, exists
 from tasks.engine.restore.unpacking import Staged, Unpacking, failure
-from tasks.engine.restore.wellness import wait_well
+from tasks.engine.restore.wellness import wait_for_people, wait_well
 from tasks.errors import LeaseLost, RunEnded
 from tasks.hosts import FileStat, Host
 from tasks.iotdb.client import ask_regions
@@ -63,7 +63,8 @@ class Changing:
         run.done(self._unpack_and_swap())
         self.steps.begin("start")
         control.start(self.plan.nodes, self.check, run.tell)
-        run.done("The commands were given." if not all(n.target.by_hand for n in self.plan.nodes) else "By hand.")
+        wait_for_people(self.plan.nodes, self.check, run.tell)
+        run.done("All were told to start.")
         self.steps.begin("health")
         well = wait_well(self.plan.nodes, self.plan.asked, self.check, run.tell)
         if well.doubt:

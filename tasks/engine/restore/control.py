@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from storage.errors import ConsoleError
 from tasks.engine.restore.target import CONFIG, DATA, Found, Target
+from tasks.engine.restore.unpacking import failure
 from tasks.hosts import Host
+from tasks.sources.iotdb_running import MAIN_CLASSES, is_of
 from tasks.states import Control
 from tasks.units import format_duration
 
@@ -21,10 +23,6 @@ STOP_SECONDS = 90.0  # what IoTDB takes at most to stop in order: 32 to 35 s wer
 COMMAND_SECONDS = 120.0
 PAUSE = 0.5
 _SCRIPT = {CONFIG: "confignode", DATA: "datanode"}
-MAINS = {
-    CONFIG: "org.apache.iotdb.confignode.service.ConfigNode",
-    DATA: "org.apache.iotdb.db.service.DataNode",
-}
 
 
 class ControlFailed(ConsoleError):
@@ -61,15 +59,7 @@ def lacking(target: Target) -> list[str]:
 def processes_of(host: Host, home: str, role: str) -> list[int]:
     """Return the processes of a role whose arguments name the home."""
     homes = {home.rstrip("/"), host.realpath(home)}
-    return [one.pid for one in host.processes() if MAINS[role] in one.command and _names(one.command, homes)]
-
-
-def _names(command: Iterable[str], homes: set[str]) -> bool:
-    for word in command:
-        path = word.rpartition("=")[2]
-        if any(path == home or path.startswith(home + "/") for home in homes):
-            return True
-    return False
+    return [one.pid for one in host.processes() if is_of(one.command, MAIN_CLASSES[role], homes)]
 
 
 class Node:
@@ -86,13 +76,19 @@ class Node:
         return cls(host, found.target, {role: found.ports(role) for role in found.target.roles})
 
     def listening(self, role: str) -> list[int]:
-        """Return the ports of a role on which something listens."""
-        open_ports = self.host.listening_ports()
+        """Return the ports of a role on which something listens. Raises ``NodeFault``."""
+        try:
+            open_ports = self.host.listening_ports()
+        except OSError as error:
+            raise failure(self.target.name, error) from error
         return [port for port in self.ports[role] if port in open_ports]
 
     def signs(self, role: str) -> str:
-        """Return what shows that a role runs, in words; empty where nothing does."""
-        pids = processes_of(self.host, self.target.spec.home, role)
+        """Return what shows that a role runs, in words; empty where nothing does. Raises ``NodeFault``."""
+        try:
+            pids = processes_of(self.host, self.target.spec.home, role)
+        except OSError as error:
+            raise failure(self.target.name, error) from error
         ports = self.listening(role)
         words = [f"port {', '.join(map(str, ports))} is open"] if ports else []
         words += [f"process {', '.join(map(str, pids))} is there"] if pids else []

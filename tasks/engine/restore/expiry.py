@@ -43,7 +43,7 @@ def _remove(row: SafetyCopy) -> None:
     if row.node is None:
         raise ConsoleError("The node was deleted.", cure="Remove the directory by hand, or add the node again.")
     target = target_of(row.node)
-    with connect(target.host, target.name) as host:
+    with connect(target.spec.host, target.name) as host:
         host.remove_tree(row.path)
 
 

@@ -12,7 +12,7 @@ from tasks.engine.restore.places import Place
 from tasks.engine.restore.target import Found, Target, libraries_of
 from tasks.engine.restore.unpacking import failure
 from tasks.hosts import Host, LocalHost
-from tasks.sources.iotdb_properties import DEFAULTS, OLDER_FILES, SYSTEM_FILE, Layout, parse
+from tasks.sources.iotdb_properties import read_layout
 from tasks.units import format_size
 
 _SECONDS = 60.0
@@ -45,35 +45,11 @@ def read_found(host: Host, target: Target) -> Found:
     """
     home = target.spec.home
     try:
-        settings = _properties(host, os.path.join(home, "conf", SYSTEM_FILE))
-        configured = settings is not None
-        if settings is None:
-            settings = {}
-            for name in OLDER_FILES:
-                older = _properties(host, os.path.join(home, "conf", name))
-                configured = configured or older is not None
-                settings |= older or {}
-        directories = {
-            name: os.path.normpath(os.path.join(home, settings.get(name, "").strip() or default))
-            for name, default in DEFAULTS.items()
-        }
-        config = _properties(host, os.path.join(directories["cn_system_dir"], "confignode-system.properties"))
-        data = _properties(host, os.path.join(directories["dn_system_dir"], "system.properties"))
+        layout = read_layout(host, home)
+        config, data = layout.config_identity(host), layout.data_identity(host)
     except OSError as error:
         raise failure(target.name, error) from error
-    layout = Layout(home, directories, settings, configured)
-    return Found(target, layout, config or {}, data or {}, libraries_of(host, home))
-
-
-def _properties(host: Host, path: str) -> dict[str, str] | None:
-    try:
-        file = host.open(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return parse(b"".join(iter(lambda: file.read(65536), b"")).decode("utf-8", "surrogateescape"))
-    finally:
-        file.close()
+    return Found(target, layout, config, data, libraries_of(host, home))
 
 
 def differing_conf(host: Host, found: Found, members: Iterable[Mapping[str, Any]], name: str) -> list[str]:

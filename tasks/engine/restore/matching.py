@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tasks.engine.restore.target import CONFIG, DATA, PORTS, Found
+from tasks.engine.restore.target import CONFIG, DATA, Found
+from tasks.sources.iotdb_running import PORTS
 
 _ADDRESS = {CONFIG: "cn_internal_address", DATA: "dn_internal_address"}
 _ID = {CONFIG: "config_node_id", DATA: "data_node_id"}

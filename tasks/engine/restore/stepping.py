@@ -59,7 +59,7 @@ class Stepping(Execution):
 
 def reach(target: Target, stack: ExitStack) -> Host:
     """Return the machine of a node, let go of at the end of ``stack``. Raises errors of ``storage.errors``."""
-    return stack.enter_context(connect(target.host, target.name))
+    return stack.enter_context(connect(target.spec.host, target.name))
 
 
 def stored_nodes(nodes: list[Node]) -> list[dict[str, Any]]:

@@ -9,24 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tasks.engine.snapshot import node_spec
-from tasks.hosts import Host, HostSpec
+from tasks.hosts import Host
 from tasks.models import Node, Service
 from tasks.sources.base import NodeSpec
 from tasks.sources.iotdb_properties import Layout
+from tasks.sources.iotdb_running import PORTS
 from tasks.states import Control
 
 CONFIG, DATA = "ConfigNode", "DataNode"
-PORTS: dict[str, dict[str, int]] = {
-    CONFIG: {"cn_internal_port": 10710, "cn_consensus_port": 10720},
-    DATA: {
-        "dn_rpc_port": 6667,
-        "dn_internal_port": 10730,
-        "dn_mpp_data_exchange_port": 10740,
-        "dn_schema_region_consensus_port": 10750,
-        "dn_data_region_consensus_port": 10760,
-    },
-}
-"""The ports of each role with their defaults (iotdb-system.properties), the one first that tells that it serves."""
 _JAR = re.compile(r"iotdb-(?:server|confignode|consensus)-(\d[\w.+-]*)\.jar")
 
 
@@ -37,7 +27,6 @@ class Target:
     pk: int
     service: str
     spec: NodeSpec
-    host: HostSpec = HostSpec()
     control: str = Control.HAND
     commands: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,14 +95,7 @@ def target_of(node: Node) -> Target:
         f"start {CONFIG}": node.start_config_node,
         f"start {DATA}": node.start_data_node,
     }
-    return Target(node.pk, node.service.name, node_spec(node), host_spec(node), node.control, commands)
-
-
-def host_spec(node: Node) -> HostSpec:
-    """Return how the machine of a node is reached. Raises ``KeyLost``."""
-    return HostSpec(
-        node.reach, node.ssh_address, node.ssh_port, node.ssh_user, node.host_key, node.sudo_user, node.secrets()
-    )
+    return Target(node.pk, node.service.name, node_spec(node), node.control, commands)
 
 
 def libraries_of(host: Host, home: str) -> str:

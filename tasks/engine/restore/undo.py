@@ -15,7 +15,7 @@ from django.utils import timezone
 from tasks.engine.restore import control, copies
 from tasks.engine.restore.control import Node
 from tasks.engine.restore.unpacking import failure
-from tasks.engine.restore.wellness import Asked, wait_well
+from tasks.engine.restore.wellness import Asked, wait_for_people, wait_well
 from tasks.engine.steps import Steps
 from tasks.hosts import Host
 from tasks.models import Run, SafetyCopy
@@ -67,6 +67,7 @@ class Undo:
             steps.skip("back", "No directory had been moved away.")
         steps.begin("back-start")
         control.start(self.nodes, check, self._tell)
+        wait_for_people(self.nodes, check, self._tell)
         steps.begin("back-health")
         well = wait_well(self.nodes, self.asked, check, self._tell)
         steps.done(well.words)

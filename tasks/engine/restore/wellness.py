@@ -52,14 +52,17 @@ def wait_well(
 ) -> Well:
     """Wait until every role serves, and until every service that can be asked is well; raise ``ControlFailed``.
 
-    A person who starts it has ``RESTORE_CONFIRM_SECONDS``, the start itself ``RESTORE_START_SECONDS``. A role of which
-    neither port nor process is seen for half a minute has died, and is not waited for.
+    It may take ``RESTORE_START_SECONDS``. A role of which neither port nor process is seen for half a minute has died,
+    and is not waited for.
     """
-    _wait_for_people(nodes, check, tell)
     return _Waiting(nodes, asked, check, tell).go()
 
 
-def _wait_for_people(nodes: Sequence[Node], check: Callable[[], None], tell: Callable[[str], None]) -> None:
+def wait_for_people(nodes: Sequence[Node], check: Callable[[], None], tell: Callable[[str], None]) -> None:
+    """Wait until whoever starts IoTDB by hand has done so, ``RESTORE_CONFIRM_SECONDS`` at most; ``ControlFailed`` then.
+
+    A sign of each role is enough: whether it serves is for ``wait_well`` to find out.
+    """
     until = time.monotonic() + settings.RESTORE_CONFIRM_SECONDS
     left = [(node, role) for node in nodes if node.target.by_hand for role in node.target.roles]
     while left := [(node, role) for node, role in left if not node.signs(role)]:
@@ -102,8 +105,8 @@ class _Waiting:
         """Return sentences on roles whose ports are not all open; raise where one has died."""
         sentences, now = [], time.monotonic()
         for node in self.nodes:
-            open_ports = node.host.listening_ports()
             for role in node.target.roles:
+                open_ports = node.listening(role)
                 shut = [port for port in node.ports[role] if port not in open_ports]
                 if not shut:
                     continue
