@@ -23,7 +23,7 @@ from tasks.iotdb.document import Writer
 COMMAND = (sys.executable, "-E", "-s", "-m", "tasks.iotdb.child")
 ROOT = Path(__file__).resolve().parent.parent.parent
 _ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH")
-_GRACE = 1.0  # seconds in which the child says itself that the time was over
+_GRACE, _GRACE_SECONDS = 0.1, 5.0  # the end of its time, in which the child says itself that it is over
 _LOOK = 0.5
 _PART = 1 << 16
 NO_ANSWER = "IoTDB did not answer in {seconds:.0f} s."
@@ -142,7 +142,9 @@ def _child(
         assert process.stdin is not None
         with suppress(BrokenPipeError):
             # Far less than a pipe holds: it cannot block.
-            process.stdin.write(json.dumps(request | {"until": until - _GRACE}).encode() + b"\n")
+            process.stdin.write(
+                json.dumps(request | {"until": until - min(seconds * _GRACE, _GRACE_SECONDS)}).encode() + b"\n"
+            )
         yield _lines(process, until, seconds, check)
     finally:
         process.kill()
