@@ -202,13 +202,13 @@ def _proofs(task: BackupTask, now: datetime) -> None:
     from tasks.engine.record import kept_sets
     from tasks.models import BackupTask, Run
 
-    newest, second, third, *_ = kept_sets(task.pk)
+    newest, _, third, fourth, *_ = kept_sets(task.pk)
     day = timedelta(days=1)
-    _proof(second, "rehearsal", "successful", now - 3 * day, "All 9 counts equal.", steps(now - 3 * day))
-    _proof(second, "check", "successful", now - 2 * day, "Every hash is equal.")
-    _proof(third, "check", "successful", now - 4 * day, "Every hash is equal.")
-    Run.objects.filter(pk=second.pk).update(rehearsed_at=now - 3 * day, checked_at=now - 2 * day)
-    Run.objects.filter(pk=third.pk).update(checked_at=now - 4 * day)
+    _proof(third, "rehearsal", "successful", now - 3 * day, "All 9 counts equal.", steps(now - 3 * day))
+    _proof(third, "check", "successful", now - 2 * day, "Every hash is equal.")
+    _proof(fourth, "check", "successful", now - 4 * day, "Every hash is equal.")
+    Run.objects.filter(pk=third.pk).update(rehearsed_at=now - 3 * day, checked_at=now - 2 * day)
+    Run.objects.filter(pk=fourth.pk).update(checked_at=now - 4 * day)
     Run.objects.filter(pk=newest.pk).update(parameters={"read_back": False})
     BackupTask.objects.filter(pk=task.pk).update(last_rehearsed_at=now - 3 * day, last_checked_at=now - 2 * day)
 
