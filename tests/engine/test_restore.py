@@ -61,7 +61,7 @@ def test_what_was_lost_is_back_and_what_was_there_is_kept(restoration: Restorati
     damage(sample_home)
     run = restore(restoration)
     assert run.state == RunState.WARNINGS, log_of(run)
-    assert "IoTDB itself could not be asked, because IoTDB has no IoTDB user in the console" in run.reason
+    assert "IoTDB itself could not be asked, because service IoTDB has no IoTDB user in the console" in run.reason
     assert picture(sample_home) == good
     assert set(steps_of(run).values()) == {"done"}
     assert running(sample_home) == set(MAINS)

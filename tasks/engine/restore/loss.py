@@ -23,7 +23,7 @@ NAMES = 20
 def live_summary(asked: Asked, run_id: int, check: Callable[[], None]) -> Summary:
     """Return the present inventory of a service in short. Raises ConsoleError where nobody can be asked."""
     if asked.account is None:
-        raise ConsoleError(f"{asked.why}.")
+        raise ConsoleError(f"{asked.why[:1].upper()}{asked.why[1:]}.")
     path: Path = spool_path(run_id, f"now-{asked.service}.json")
     with suppress(FileNotFoundError):
         path.unlink()

@@ -43,7 +43,7 @@ class Well(NamedTuple):
 def asked_of(service: Service) -> Asked:
     """Return whom to ask of a service."""
     spec = service_spec(service)
-    why = "" if spec.account else spec.account_problem or f"{service.name} has no IoTDB user in the console"
+    why = "" if spec.account else spec.account_problem or f"service {service.name} has no IoTDB user in the console"
     return Asked(service.name, spec.endpoints, spec.account, why.rstrip("."))
 
 
