@@ -125,6 +125,13 @@ class Host(ABC):
     def open(self, path: str) -> HostFile:
         """Open a regular file, links not followed; never waits for a named pipe."""
 
+    def opened(self, paths: Iterable[str]) -> Iterator[HostFile]:
+        """Open several files as ``open`` does, one after the other as they are asked for; the caller closes each.
+
+        What is read of them is read in their order.
+        """
+        return map(self.open, paths)
+
     @abstractmethod
     def forbidden(self, paths: Iterable[str]) -> Iterator[str]:
         """Yield those of ``paths``, regular files, that are there and may not be read."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tasks.engine.archive import Attributes, FileShrank
 from tasks.errors import KeepsChanging
-from tasks.hosts.base import FileStat, Host
+from tasks.hosts.base import FileStat, Host, HostFile
 from tasks.sources import iotdb_groups
 from tasks.sources.base import Archive, Log
 from tasks.sources.iotdb_groups import Group
@@ -147,11 +147,14 @@ def refusals(group: Group, entries: list[Entry]) -> list[str]:
 
 def _write(host: Host, group: Group, entries: list[Entry], archive: Archive) -> Copied:
     files = size = 0
+    opened = host.opened(os.path.join(group.path, entry.name) for entry in entries if entry.kind == "file")
     for entry in entries:
         path = os.path.join(group.path, entry.name) if entry.name else group.path
         member = f"{group.part.node}/{group.member}/{entry.name}".rstrip("/")
         if entry.kind == "file":
-            size += _write_file(host, group.part.node, path, member, archive)
+            with reading(host, group.part.node, path):
+                file = next(opened)
+            size += _write_file(host, group.part.node, path, member, file, archive)
             files += 1
         elif entry.kind == "directory":
             with reading(host, group.part.node, path):
@@ -164,9 +167,7 @@ def _write(host: Host, group: Group, entries: list[Entry], archive: Archive) -> 
     return Copied(files, size)
 
 
-def _write_file(host: Host, node: str, path: str, member: str, archive: Archive) -> int:
-    with reading(host, node, path):
-        file = host.open(path)
+def _write_file(host: Host, node: str, path: str, member: str, file: HostFile, archive: Archive) -> int:
     try:
         if file.fd is not None:
             return archive.add_file(member, file.fd).size

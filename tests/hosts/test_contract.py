@@ -161,6 +161,31 @@ def test_small_files_are_read_together_without_those_that_are_closed(host: Host,
     assert found == {str(place / str(number)): f"content {number}".encode() for number in range(70)}
 
 
+def test_several_files_are_opened_in_their_order_until_one_cannot_be(host: Host, place: Path) -> None:
+    contents = {
+        str(place / f"{number:03}"): os.urandom(400_000 if number % 20 == 9 else number) for number in range(90)
+    }
+    for path, content in contents.items():
+        Path(path).write_bytes(content)
+    for path, file in zip(contents, host.opened(contents), strict=True):
+        assert file.stat().size == len(contents[path])
+        assert b"".join(iter(lambda file=file: file.read(100_000), b"")) == contents[path]
+        file.close()
+    names = list(contents)
+    os.unlink(names[50])
+    os.unlink(names[60])
+    (place / "060").symlink_to("061")
+    for broken, expected in ((50, FileNotFoundError), (60, OSError)):
+        opened = host.opened(names[broken - 3 :])
+        for path in names[broken - 3 : broken]:
+            file = next(opened)
+            assert b"".join(iter(lambda file=file: file.read(500_000), b"")) == contents[path]
+            file.close()
+        with pytest.raises(expected):
+            next(opened)
+    assert host.lstat(names[0]).size == 0
+
+
 def test_the_clock(host: Host) -> None:
     assert abs(host.now() - time.time()) < 5
 
