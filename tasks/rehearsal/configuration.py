@@ -24,8 +24,11 @@ DIRECTORIES = DEFAULTS | {
 }
 # With the default of 16 MB a data region a small heap soon has no DataRegionGroup to offer.
 SMALL = {"wal_buffer_size_in_byte": "1048576", "cn_metric_reporter_list": "", "dn_metric_reporter_list": ""}
-# Services besides the two roles that would want directories or peers of their own.
-OFF = dict.fromkeys(("enable_rest_service", "enable_mqtt_service", "enable_influxdb_rpc_service"), "false")
+# Services besides the two roles that would want directories or peers of their own; and series that nobody created: at
+# its start a server makes up for continuous queries that are due, and their results would be counted (2.0.1-beta).
+OFF = dict.fromkeys(
+    ("enable_rest_service", "enable_mqtt_service", "enable_influxdb_rpc_service", "enable_auto_create_schema"), "false"
+)
 _DIRECTORY = re.compile(r"(?:.*_)?dirs?")
 _TELLING = re.compile(r"(?:cn|dn)_(?:\w+_)?address|\w*seed_config_nodes?|cn_target_config_node_list|config_node_list")
 _WILDCARDS = {"0.0.0.0", "::"}

@@ -56,6 +56,7 @@ def test_addresses_ports_and_replication_stay_and_buffers_become_small(tmp_path:
     kept = {"dn_rpc_address": "10.0.0.5", "dn_rpc_port": "7777", "schema_replication_factor": "3", "listen": "a=b cé"}
     assert kept.items() <= settings.items()
     changed = {"wal_buffer_size_in_byte": "1048576", "cn_metric_reporter_list": "", "enable_rest_service": "false"}
+    changed["enable_auto_create_schema"] = "false"
     assert changed.items() <= settings.items()
     assert rpc_endpoint(settings) == ("10.0.0.5", 7777)
     assert rpc_endpoint({"dn_rpc_address": "0.0.0.0"}) == ("127.0.0.1", 6667)
