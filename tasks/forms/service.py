@@ -45,7 +45,7 @@ class ServiceForm(ServiceModelForm):
         }
 
     helper = helper(
-        Field("name", wrapper_class="w3"),
+        Field("name"),
         Field("session_user", wrapper_class="w3"),
         Field("password", wrapper_class="w3"),
     )
