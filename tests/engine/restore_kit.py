@@ -115,23 +115,22 @@ def quick_stand_ins(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(name="node")
 def running_node(service: Any, sample_home: Path) -> Iterator[Node]:
     """A node that runs, as far as can be seen from outside, and that the console can stop and start."""
-    move_ports(sample_home)
+    yield add_node(service, "node1", sample_home)
+    kill_all(sample_home)
+
+
+def add_node(service: Any, name: str, home: Path) -> Node:
+    """Start stand-ins in a home, at ports of its own, and return the node with the commands for them."""
+    move_ports(home)
     commands = {
-        f"{verb}_{field}": command(verb, role, sample_home)
+        f"{verb}_{field}": command(verb, role, home)
         for verb in ("start", "stop")
         for field, role in (("config_node", "ConfigNode"), ("data_node", "DataNode"))
     }
-    made = Node.objects.create(
-        service=service,
-        name="node1",
-        home=str(sample_home),
-        rpc_host="127.0.0.1",
-        control=Control.COMMANDS,
-        **commands,
-    )
-    start_all(sample_home)
-    yield made
-    kill_all(sample_home)
+    values = {"rpc_host": "127.0.0.1", "control": Control.COMMANDS}
+    made = Node.objects.create(service=service, name=name, home=str(home), **values, **commands)
+    start_all(home)
+    return made
 
 
 @pytest.fixture(name="set_run")

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from storage import registry
 from tasks import services
 from tasks.audit import CONSOLE
 from tasks.engine import dispatch, kinds
-from tasks.engine.restore import changing, copies, looking, undo
+from tasks.engine.restore import changing, control, copies, looking, undo
 from tasks.engine.snapshot import scratch_directory
 from tasks.errors import Refused
 from tasks.hosts import LocalHost
@@ -33,6 +33,7 @@ from tests.engine.restore_kit import (
     MAINS,
     SCHEMA,
     Confirming,
+    add_node,
     begin_restoration,
     damage,
     kill_all,
@@ -128,6 +129,60 @@ def test_a_configuration_that_is_there_stays(restoration: Restoration, sample_ho
     assert run.state == RunState.WARNINGS, log_of(run)
     assert conf.read_text().endswith("dn_thrift_max_frame_size=1\n")
     assert "conf of node node1 is not replaced; it differs from the set in iotdb-system.properties." in log_of(run)
+
+
+@pytest.fixture
+def homes(service: Any, sample_home: Path, tmp_path: Path) -> Iterator[list[Path]]:
+    """The homes of two nodes that run."""
+    found = [sample_home, tmp_path / "second-home"]
+    shutil.copytree(sample_home, found[1], symlinks=True)
+    edit(found[1], IDENTITY, "data_node_id=1", "data_node_id=2")
+    for number, home in enumerate(found, 1):
+        add_node(service, f"node{number}", home)
+    yield found
+    for home in found:
+        kill_all(home)
+
+
+def test_all_nodes_of_a_service_come_back_together(
+    homes: list[Path], task: BackupTask, storage_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[tuple[str, str, str]] = []
+    real = control.Node.order
+
+    def note(self: control.Node, verb: str, role: str) -> None:
+        order.append((verb, role, self.target.name))
+        real(self, verb, role)
+
+    monkeypatch.setattr(control.Node, "order", note)
+    set_run = run_now(task)
+    good = [picture(home) for home in homes]
+    damage(homes[0])
+    (homes[1] / "data/confignode/system/newer").touch()
+    run = restore(services.restore_from_run(CONSOLE, set_run, timezone.now()))
+    assert run.state == RunState.WARNINGS, log_of(run)
+    assert [picture(home) for home in homes] == good
+    assert [(verb, role) for verb, role, _ in order] == [
+        *[("stop", "DataNode")] * 2,
+        *[("stop", "ConfigNode")] * 2,
+        *[("start", "ConfigNode")] * 2,
+        *[("start", "DataNode")] * 2,
+    ]
+
+
+def test_one_node_that_does_not_come_up_takes_all_back(homes: list[Path], task: BackupTask, storage_path: Path) -> None:
+    sign = homes[1] / "data/datanode/system/do-not-start"
+    sign.touch()
+    set_run = run_now(task)
+    sign.unlink()
+    damage(homes[0])
+    before = [picture(home) for home in homes]
+    run = restore(services.restore_from_run(CONSOLE, set_run, timezone.now()))
+    assert run.state == RunState.ROLLED_BACK, log_of(run)
+    assert "The DataNode of node2 ended after its start." in run.reason
+    assert [picture(home) for home in homes] == before
+    assert [running(home) for home in homes] == [set(MAINS)] * 2
+    assert [leftovers(home) for home in homes] == [[], []]
 
 
 def test_a_link_to_another_disk_stays_a_link(restoration: Restoration, sample_home: Path, tmp_path: Path) -> None:
