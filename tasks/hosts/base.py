@@ -187,6 +187,13 @@ class Host(ABC):
         Nothing is given to it to read, and what it leaves running in the background goes on. Raises TimeoutError.
         """
 
+    def tried(self, command: str, seconds: float) -> Done:
+        """Run a command as ``run`` does; one that takes too long has failed, with the status of timeout(1)."""
+        try:
+            return self.run(command, seconds)
+        except TimeoutError as error:
+            return Done(124, str(error))
+
     @abstractmethod
     def remarks(self) -> list[Remark]:
         """Return how the machine is reached, and what the account may do there besides reading files."""

@@ -176,7 +176,7 @@ class LocalHost(Host):
 
     def remarks(self) -> list[Remark]:
         """Return whether commands can be run as the IoTDB account, where there is one."""
-        return [remarks.of_sudo(self.spec, self.run("true", _TRY_SECONDS))] if self._by_sudo() else []
+        return [remarks.of_sudo(self.spec, self.tried("true", _TRY_SECONDS))] if self._by_sudo() else []
 
     def close(self) -> None:
         """Do nothing: nothing is open."""

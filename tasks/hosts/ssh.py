@@ -6,7 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from storage.connection import Lost, of_loss
@@ -49,6 +49,9 @@ class SSHHost(SFTPFiles):
                 self._link.check_key(spec.host_key)
                 self._link.log_in(spec.secrets)
                 self._wire: Wire = self._sudo.open_sftp(self._link) if self._sudo else self._link.open_sftp()
+            except TimeoutError as error:
+                self._link.end()
+                raise words.no_answer(spec) from error
             except BaseException:
                 self._link.end()
                 raise
@@ -80,15 +83,19 @@ class SSHHost(SFTPFiles):
 
     def now(self) -> float:
         """Return the machine's clock, by what it said when it was asked first; ours where it cannot be asked."""
-        return time.time() + self.clock().ahead
+        ahead = self.clock().ahead
+        return time.time() + ahead
 
     def clock(self) -> Clock:
         """Return how the machine's clock differs from ours; asked once."""
         if self._clock is None:
             began = time.time()
+            said = ""
+            # What an account is made to run instead of a command may wait for ever.
+            with suppress(TimeoutError):
+                said = self._execute("date +%s.%N", _ASK_SECONDS).output
             # A shell may greet before.
-            lines = self._execute("date +%s.%N", _ASK_SECONDS).output.split() or [""]
-            match = _TIME.fullmatch(lines[-1])
+            match = _TIME.fullmatch((said.split() or [""])[-1])
             # Between the two moments of ours; a date(1) without %N is right to the second.
             middle = (began + time.time()) / 2
             told = float(match[1] + (match[2] or ".5")) - middle if match else 0.0
@@ -120,7 +127,7 @@ class SSHHost(SFTPFiles):
         """Return how the machine is reached, whether commands and sudo work, and how the clocks differ."""
         clock = self.clock()
         if self._sudo and clock.told:
-            commands_work = remarks.of_sudo(self.spec, self.run("true", _ASK_SECONDS))
+            commands_work = remarks.of_sudo(self.spec, self.tried("true", _ASK_SECONDS))
         else:
             commands_work = remarks.of_commands(self.spec, clock.told)
         return [remarks.of_connection(self.spec), commands_work, remarks.of_clock(clock.ahead, clock.told)]

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 
-from storage.errors import AuthenticationFailed, ConsoleError, PermissionDenied, StoreFault
+from storage.errors import AuthenticationFailed, ConsoleError, PermissionDenied, StoreFault, Unreachable
 from storage.sftp.commands import Ended
 from storage.sftp.wire import Code, Refusal
 from tasks.hosts.base import HostSpec
@@ -121,6 +121,15 @@ def no_commands(spec: HostSpec) -> ConsoleError:
         f"User {spec.user} runs no commands on {spec.address}; it may use SFTP only.",
         "Give the account a shell, or choose By hand for how IoTDB is stopped and started.",
         "ssh_user",
+    )
+
+
+def no_answer(spec: HostSpec) -> ConsoleError:
+    """Return what is said where a command that sudo is tried by does not end."""
+    return Unreachable(
+        f"sudo on {spec.address} does not answer user {spec.user}.",
+        cure=f"Try there as {spec.user}: sudo -u {spec.sudo_user} true",
+        field="sudo_user",
     )
 
 

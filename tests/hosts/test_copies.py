@@ -498,3 +498,31 @@ def test_the_password_is_on_no_command_line(accounts: Accounts, remote_home: Pat
         watcher.join()
     assert any("sftp-server" in line for line in lines)
     assert not any(PASSWORD in line for line in lines)
+
+
+def test_an_account_that_is_made_to_run_something_else_is_as_good_as_one_for_sftp_only(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = accounts.server
+    monkeypatch.setattr("tasks.hosts.ssh._ASK_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.hosts.sudo._SECONDS", 1.0)
+    server.stop()
+    try:
+        serve = 'case "$SSH_ORIGINAL_COMMAND" in *sftp*|"") exec /usr/lib/openssh/sftp-server;; esac; exec sleep 3'
+        server.extra = f"Match User {accounts.shell}\n  ForceCommand {serve}"
+        server.start()
+        with connect(accounts.spec(accounts.shell), "n1") as host:
+            assert not host.scan(str(accounts.own))
+            assert abs(host.now() - time.time()) < 1
+            assert [one.what for one in host.remarks()] == ["Connection", "Commands", "Clock"]
+            assert all(one.well for one in host.remarks())
+        server.extra = f"Match User {accounts.free}\n  ForceCommand exec sleep 3"
+        server.stop()
+        server.start()
+        with pytest.raises(Unreachable) as raised:
+            connect(accounts.spec(accounts.free, sudo_user=accounts.iotdb), "n1")
+        assert "Node n1: sudo on 127.0.0.1 does not answer" in raised.value.message
+    finally:
+        server.stop()
+        server.extra = ""
+        server.start()
