@@ -68,20 +68,14 @@ class TaskEditor:
             self.form.add_error("path_type", f"Fill in the fields of {self.path_type.name} below.")
             return False
         if not (task_ok and destination_ok):
-            self._ask_for_secrets()
+            ask_for_secrets(self.path_type, self.destination)
         return task_ok and destination_ok
 
     def refuse(self, refusal: Refused) -> None:
         """Show why a service refused the draft at the field it names, or above all fields."""
         here = self.destination if refusal.field in self.destination.fields else self.form
         here.add_error(refusal.field if refusal.field in here.fields else None, str(refusal))
-        self._ask_for_secrets()
-
-    def _ask_for_secrets(self) -> None:
-        for name in self.path_type.secret_fields:
-            if self.destination.data.get(name) and name not in self.destination.errors:
-                label = str(self.destination.fields[name].label).lower()
-                self.destination.add_error(name, TYPE_AGAIN.format(label))
+        ask_for_secrets(self.path_type, self.destination)
 
     def problems(self) -> list[Problem]:
         """Return what is wrong, in the order of the page; the first field of these gets the focus."""
@@ -129,6 +123,14 @@ class TaskEditor:
             return initial_schedule(self.form)
         self.form.is_valid()
         return self.form.schedule()
+
+
+def ask_for_secrets(path_type: PathType, destination: DestinationForm) -> None:
+    """Say at each secret that was typed that it has to be typed again: the page does not hold it."""
+    for name in path_type.secret_fields:
+        if destination.data.get(name) and name not in destination.errors:
+            label = str(destination.fields[name].label).lower()
+            destination.add_error(name, TYPE_AGAIN.format(label))
 
 
 def upcoming(schedule: Schedule | None, now: datetime, count: int = 3) -> list[datetime]:

@@ -20,7 +20,15 @@ from storage.localdir import data_storage_path
 from storage.registry import available_path_types, get_path_type
 from tasks.errors import Refused
 from tasks.findsets import SourcePath, split_path
-from tasks.forms.editor import SHOWN, TYPE_AGAIN, Problem, chosen_path_type, focus_first, problems_of, unjudged
+from tasks.forms.editor import (
+    SHOWN,
+    Problem,
+    ask_for_secrets,
+    chosen_path_type,
+    focus_first,
+    problems_of,
+    unjudged,
+)
 from tasks.models import Cluster, Restoration
 from tasks.naming import NAME_LIMIT, name_problem
 from tasks.services.findsets import Search
@@ -185,7 +193,7 @@ class SourceEditor:
             self.form.add_error("path_type", f"Fill in the fields of {self.path_type.name} below.")
             return False
         if not all(valid):
-            self._ask_for_secrets()
+            ask_for_secrets(self.path_type, self.destination)
         return all(valid)
 
     def refuse(self, error: Refused) -> None:
@@ -193,13 +201,7 @@ class SourceEditor:
         name = self.destination.path_name() if error.field in ("set", SOURCE_PATH, "directory") else error.field
         here = self.destination if name in self.destination.fields else self.form
         here.add_error(name if name in here.fields else None, str(error))
-        self._ask_for_secrets()
-
-    def _ask_for_secrets(self) -> None:
-        for name in self.path_type.secret_fields:
-            if self.destination.data.get(name) and name not in self.destination.errors:
-                label = str(self.destination.fields[name].label).lower()
-                self.destination.add_error(name, TYPE_AGAIN.format(label))
+        ask_for_secrets(self.path_type, self.destination)
 
     def problems(self) -> list[Problem]:
         """Return what is wrong, in the order of the page; the first field of these gets the focus."""

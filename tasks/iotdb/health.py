@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tasks.iotdb.base import Endpoint, Health, NodeState
-from tasks.iotdb.link import Link, LoginRefused, NotAnswered, StatementRefused, connect
+from tasks.iotdb.base import Health, NodeState
+from tasks.iotdb.link import Link, LoginRefused, NotAnswered, StatementRefused, connect, in_turn
 
 COUNT_SERIES = "COUNT TIMESERIES root.**"
 RUNNING = "Running"
@@ -15,10 +15,7 @@ RUNNING = "Running"
 def ask(request: dict[str, Any]) -> Health:
     """Return the health of a service: of its endpoints, asked in turn, the first that answers."""
     failures = []
-    endpoints = [Endpoint(*pair) for pair in request["endpoints"]]
-    for number, endpoint in enumerate(endpoints):
-        now = time.monotonic()
-        until = now + (request["until"] - now) / (len(endpoints) - number)
+    for endpoint, until in in_turn(request):
         try:
             link = connect(endpoint, request["user"], request["password"], until)
         except LoginRefused as refusal:

@@ -32,6 +32,14 @@ class StatementRefused(Exception):
     """A server that does not carry out a statement; the text is its own, shortened."""
 
 
+def in_turn(request: dict[str, Any]) -> Iterator[tuple[Endpoint, float]]:
+    """Yield the endpoints of a request, each with the moment until which it may take: the others need time as well."""
+    endpoints = [Endpoint(*pair) for pair in request["endpoints"]]
+    for number, endpoint in enumerate(endpoints):
+        now = time.monotonic()
+        yield endpoint, now + (request["until"] - now) / (len(endpoints) - number)
+
+
 def connect(endpoint: Endpoint, user: str, password: str, until: float, dialect: str = "tree") -> Link:
     """Return an open Session at ``endpoint``; ``until`` is a time of the monotonic clock.
 

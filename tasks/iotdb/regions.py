@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from tasks.iotdb.base import Endpoint
-from tasks.iotdb.link import LoginRefused, NotAnswered, StatementRefused, connect
+from tasks.iotdb.link import LoginRefused, NotAnswered, StatementRefused, connect, in_turn
 
 SHOW_REGIONS = "SHOW REGIONS"
 DATA_REGION = "DataRegion"
@@ -19,10 +18,7 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
     answered nothing is told: whoever knows half of the regions takes the others for orphans.
     """
     failures = []
-    endpoints = [Endpoint(*pair) for pair in request["endpoints"]]
-    for number, endpoint in enumerate(endpoints):
-        now = time.monotonic()
-        until = now + (request["until"] - now) / (len(endpoints) - number)
+    for endpoint, until in in_turn(request):
         try:
             found = _regions(endpoint, request, until, "tree") | _regions(endpoint, request, until, "table")
             return {"regions": sorted(found)}

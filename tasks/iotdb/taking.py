@@ -7,14 +7,13 @@ aligned or use a template (a path each) and with names that are kept, not with s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from tasks.iotdb.base import Endpoint
 from tasks.iotdb.gathering import Gathering
 from tasks.iotdb.health import lacks_sight
-from tasks.iotdb.link import Link, LoginRefused, NotAnswered, connect
+from tasks.iotdb.link import Link, LoginRefused, NotAnswered, connect, in_turn
 from tasks.iotdb.tables import take_tables
 from tasks.iotdb.trees import (
     SHOW_SERIES,
@@ -33,9 +32,8 @@ OLD = ("0.", "1.")
 
 def take(request: dict[str, Any], send: Send) -> None:
     """Send every object of the inventory, then the summary; or one failure where nobody could be asked."""
-    endpoints = [Endpoint(*pair) for pair in request["endpoints"]]
     try:
-        link, endpoint = _first_that_answers(endpoints, request)
+        link, endpoint = _first_that_answers(request)
     except (NotAnswered, LoginRefused) as failure:
         send({"type": "failure", "words": f"{failure}."})
         return
@@ -49,11 +47,9 @@ def take(request: dict[str, Any], send: Send) -> None:
     send({"type": "summary", **gathering.summary().as_json()})
 
 
-def _first_that_answers(endpoints: list[Endpoint], request: dict[str, Any]) -> tuple[Link, Endpoint]:
+def _first_that_answers(request: dict[str, Any]) -> tuple[Link, Endpoint]:
     failures = []
-    for number, endpoint in enumerate(endpoints):
-        now = time.monotonic()
-        share = now + (request["until"] - now) / (len(endpoints) - number)
+    for endpoint, share in in_turn(request):
         try:
             # One that hangs shows at the opening, and must leave time for the others.
             connect(endpoint, request["user"], request["password"], share).close()

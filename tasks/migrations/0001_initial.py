@@ -11,6 +11,7 @@ import tasks.models.cluster
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
     dependencies = [
@@ -19,581 +20,308 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="AuditEvent",
+            name='AuditEvent',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ("actor_id", models.BigIntegerField(null=True)),
-                ("actor", models.CharField(max_length=150)),
-                ("address", models.CharField(blank=True, max_length=64)),
-                ("verb", models.CharField(db_index=True, max_length=40)),
-                ("target_kind", models.CharField(max_length=40)),
-                ("target_id", models.BigIntegerField(null=True)),
-                ("target", models.CharField(max_length=255)),
-                (
-                    "result",
-                    models.CharField(
-                        choices=[("successful", "Successful"), ("refused", "Refused")],
-                        default="successful",
-                        max_length=10,
-                    ),
-                ),
-                ("before", models.JSONField(default=dict)),
-                ("after", models.JSONField(default=dict)),
-                ("note", models.TextField(blank=True)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                ('actor_id', models.BigIntegerField(null=True)),
+                ('actor', models.CharField(max_length=150)),
+                ('address', models.CharField(blank=True, max_length=64)),
+                ('verb', models.CharField(db_index=True, max_length=40)),
+                ('target_kind', models.CharField(max_length=40)),
+                ('target_id', models.BigIntegerField(null=True)),
+                ('target', models.CharField(max_length=255)),
+                ('result', models.CharField(choices=[('successful', 'Successful'), ('refused', 'Refused')], default='successful', max_length=10)),
+                ('before', models.JSONField(default=dict)),
+                ('after', models.JSONField(default=dict)),
+                ('note', models.TextField(blank=True)),
             ],
             options={
-                "ordering": ("-id",),
+                'ordering': ('-id',),
             },
         ),
         migrations.CreateModel(
-            name="Cluster",
+            name='Cluster',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "name",
-                    models.CharField(
-                        max_length=64,
-                        unique=True,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Za-z0-9][A-Za-z0-9._-]*\\Z",
-                                "Use letters, digits, dot, underscore and hyphen only, and begin with a letter or a digit.",
-                            )
-                        ],
-                        verbose_name="Name",
-                    ),
-                ),
-                (
-                    "ip_mode",
-                    models.CharField(
-                        choices=[("ipv4", "IPv4"), ("ipv6", "IPv6")],
-                        default="ipv4",
-                        help_text="Presets IP Mode where a task of this cluster sends its files to a server.",
-                        max_length=4,
-                        verbose_name="Network",
-                    ),
-                ),
-                (
-                    "note",
-                    models.CharField(
-                        blank=True, help_text="What this cluster is for.", max_length=200, verbose_name="Note"
-                    ),
-                ),
-                ("version", models.PositiveIntegerField(default=1, editable=False)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]*\\Z', 'Use letters, digits, dot, underscore and hyphen only, and begin with a letter or a digit.')], verbose_name='Name')),
+                ('ip_mode', models.CharField(choices=[('ipv4', 'IPv4'), ('ipv6', 'IPv6')], default='ipv4', help_text='Presets IP Mode where a task of this cluster sends its files to a server.', max_length=4, verbose_name='Network')),
+                ('note', models.CharField(blank=True, help_text='What this cluster is for.', max_length=200, verbose_name='Note')),
+                ('version', models.PositiveIntegerField(default=1, editable=False)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                "ordering": ("name",),
-                "permissions": [("manage_inventory", "Can look after clusters, services and nodes")],
+                'ordering': ('name',),
+                'permissions': [('manage_inventory', 'Can look after clusters, services and nodes')],
             },
         ),
         migrations.CreateModel(
-            name="Pulse",
+            name='Pulse',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("name", models.CharField(max_length=40, unique=True)),
-                ("at", models.DateTimeField()),
-                ("detail", models.CharField(blank=True, max_length=200)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=40, unique=True)),
+                ('at', models.DateTimeField()),
+                ('detail', models.CharField(blank=True, max_length=200)),
             ],
         ),
         migrations.CreateModel(
-            name="BackupTask",
+            name='BackupTask',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("name", models.CharField(max_length=64, verbose_name="Name")),
-                (
-                    "mode",
-                    models.CharField(
-                        choices=[("periodic", "Periodic"), ("manual", "Manual")],
-                        default="periodic",
-                        max_length=8,
-                        verbose_name="Mode",
-                    ),
-                ),
-                ("started", models.DateTimeField(blank=True, null=True, verbose_name="Started")),
-                (
-                    "period",
-                    models.PositiveIntegerField(
-                        default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name="Period"
-                    ),
-                ),
-                (
-                    "period_unit",
-                    models.CharField(choices=[("hours", "Hours"), ("days", "Days")], default="days", max_length=5),
-                ),
-                (
-                    "policy",
-                    models.CharField(
-                        choices=[
-                            ("first-full", "Full backup at the first time and incremental backup subsequently"),
-                            ("full", "Full backup every time"),
-                            ("full-every-n", "Full backup once every n times"),
-                        ],
-                        default="full",
-                        max_length=12,
-                        verbose_name="Backup Policy",
-                    ),
-                ),
-                ("data_source", models.CharField(default="iotdb-metadata", max_length=32)),
-                ("all_services", models.BooleanField(default=True)),
-                ("path_type", models.CharField(max_length=12, verbose_name="Path Type")),
-                ("destination", models.JSONField(default=dict)),
-                ("sealed_secrets", models.TextField(blank=True, editable=False)),
-                (
-                    "copies",
-                    models.PositiveIntegerField(
-                        validators=[django.core.validators.MinValueValidator(1)],
-                        verbose_name="Maximum Number of Backup Copies",
-                    ),
-                ),
-                ("version", models.PositiveIntegerField(default=1, editable=False)),
-                ("suspended", models.BooleanField(default=False)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("created_by", models.CharField(blank=True, max_length=150)),
-                ("directory", models.CharField(blank=True, editable=False, max_length=100)),
-                ("deleted_at", models.DateTimeField(blank=True, null=True)),
-                ("next_run_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "last_state",
-                    models.CharField(
-                        blank=True,
-                        choices=[
-                            ("waiting", "Waiting"),
-                            ("running", "Running"),
-                            ("successful", "Successful"),
-                            ("warnings", "Successful with warnings"),
-                            ("failed", "Failed"),
-                            ("stopped", "Stopped"),
-                            ("postponed", "Postponed"),
-                        ],
-                        max_length=10,
-                    ),
-                ),
-                ("last_started_at", models.DateTimeField(blank=True, null=True)),
-                ("last_ended_at", models.DateTimeField(blank=True, null=True)),
-                ("last_bytes", models.BigIntegerField(blank=True, null=True)),
-                ("last_reason", models.TextField(blank=True)),
-                ("last_success_at", models.DateTimeField(blank=True, null=True)),
-                ("last_verified_at", models.DateTimeField(blank=True, null=True)),
-                ("sets_kept", models.PositiveIntegerField(default=0)),
-                (
-                    "outcomes",
-                    models.CharField(
-                        blank=True, help_text="The states of the last 30 runs, oldest first.", max_length=400
-                    ),
-                ),
-                (
-                    "cluster",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="tasks",
-                        to="tasks.cluster",
-                        verbose_name="Backup Object",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=64, verbose_name='Name')),
+                ('mode', models.CharField(choices=[('periodic', 'Periodic'), ('manual', 'Manual')], default='periodic', max_length=8, verbose_name='Mode')),
+                ('started', models.DateTimeField(blank=True, null=True, verbose_name='Started')),
+                ('period', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='Period')),
+                ('period_unit', models.CharField(choices=[('hours', 'Hours'), ('days', 'Days')], default='days', max_length=5)),
+                ('policy', models.CharField(choices=[('first-full', 'Full backup at the first time and incremental backup subsequently'), ('full', 'Full backup every time'), ('full-every-n', 'Full backup once every n times')], default='full', max_length=12, verbose_name='Backup Policy')),
+                ('data_source', models.CharField(default='iotdb-metadata', max_length=32)),
+                ('all_services', models.BooleanField(default=True)),
+                ('path_type', models.CharField(max_length=12, verbose_name='Path Type')),
+                ('destination', models.JSONField(default=dict)),
+                ('sealed_secrets', models.TextField(blank=True, editable=False)),
+                ('copies', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)], verbose_name='Maximum Number of Backup Copies')),
+                ('version', models.PositiveIntegerField(default=1, editable=False)),
+                ('suspended', models.BooleanField(default=False)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('created_by', models.CharField(blank=True, max_length=150)),
+                ('directory', models.CharField(blank=True, editable=False, max_length=100)),
+                ('deleted_at', models.DateTimeField(blank=True, null=True)),
+                ('next_run_at', models.DateTimeField(blank=True, null=True)),
+                ('last_state', models.CharField(blank=True, choices=[('waiting', 'Waiting'), ('running', 'Running'), ('successful', 'Successful'), ('warnings', 'Successful with warnings'), ('failed', 'Failed'), ('stopped', 'Stopped'), ('postponed', 'Postponed')], max_length=10)),
+                ('last_started_at', models.DateTimeField(blank=True, null=True)),
+                ('last_ended_at', models.DateTimeField(blank=True, null=True)),
+                ('last_bytes', models.BigIntegerField(blank=True, null=True)),
+                ('last_reason', models.TextField(blank=True)),
+                ('last_success_at', models.DateTimeField(blank=True, null=True)),
+                ('last_verified_at', models.DateTimeField(blank=True, null=True)),
+                ('sets_kept', models.PositiveIntegerField(default=0)),
+                ('outcomes', models.CharField(blank=True, help_text='The states of the last 30 runs, oldest first.', max_length=400)),
+                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tasks', to='tasks.cluster', verbose_name='Backup Object')),
             ],
             options={
-                "ordering": ("name",),
-                "permissions": [
-                    ("view_console", "Can see tasks, runs and inventory"),
-                    ("run_task", "Can run, stop, suspend and resume tasks"),
-                    ("manage_task", "Can create, configure and delete tasks"),
-                ],
-                "base_manager_name": "all_tasks",
+                'ordering': ('name',),
+                'permissions': [('view_console', 'Can see tasks, runs and inventory'), ('run_task', 'Can run, stop, suspend and resume tasks'), ('manage_task', 'Can create, configure and delete tasks')],
+                'base_manager_name': 'all_tasks',
             },
             managers=[
-                ("objects", django.db.models.manager.Manager()),
-                ("all_tasks", django.db.models.manager.Manager()),
+                ('objects', django.db.models.manager.Manager()),
+                ('all_tasks', django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name="ManagementNodes",
+            name='ManagementNodes',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("data_storage_path", models.CharField(blank=True, max_length=1024, verbose_name="Data storage path")),
-                ("standby", models.JSONField(blank=True, default=dict)),
-                ("sealed_secrets", models.TextField(blank=True, editable=False)),
-                ("version", models.PositiveIntegerField(default=1, editable=False)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('data_storage_path', models.CharField(blank=True, max_length=1024, verbose_name='Data storage path')),
+                ('standby', models.JSONField(blank=True, default=dict)),
+                ('sealed_secrets', models.TextField(blank=True, editable=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False)),
             ],
             options={
-                "verbose_name": "management nodes",
-                "permissions": [("manage_system", "Can set up the management nodes")],
-                "constraints": [
-                    models.CheckConstraint(condition=models.Q(("pk", 1)), name="one_row_of_management_nodes")
-                ],
+                'verbose_name': 'management nodes',
+                'permissions': [('manage_system', 'Can set up the management nodes')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('pk', 1)), name='one_row_of_management_nodes')],
             },
         ),
         migrations.CreateModel(
-            name="Preference",
+            name='Preference',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("zone", models.CharField(blank=True, max_length=64, verbose_name="Time zone")),
-                (
-                    "theme",
-                    models.CharField(
-                        choices=[("auto", "As the system"), ("light", "Light"), ("dark", "Dark")],
-                        default="auto",
-                        max_length=5,
-                        verbose_name="Theme",
-                    ),
-                ),
-                (
-                    "user",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="preference",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('zone', models.CharField(blank=True, max_length=64, verbose_name='Time zone')),
+                ('theme', models.CharField(choices=[('auto', 'As the system'), ('light', 'Light'), ('dark', 'Dark')], default='auto', max_length=5, verbose_name='Theme')),
+                ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='preference', to=settings.AUTH_USER_MODEL)),
             ],
         ),
         migrations.CreateModel(
-            name="Run",
+            name='Run',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("trigger", models.CharField(choices=[("schedule", "Schedule"), ("person", "Person")], max_length=8)),
-                ("started_by_name", models.CharField(blank=True, max_length=150)),
-                ("scheduled_for", models.DateTimeField(blank=True, null=True)),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("waiting", "Waiting"),
-                            ("running", "Running"),
-                            ("successful", "Successful"),
-                            ("warnings", "Successful with warnings"),
-                            ("failed", "Failed"),
-                            ("stopped", "Stopped"),
-                            ("postponed", "Postponed"),
-                        ],
-                        default="waiting",
-                        max_length=10,
-                    ),
-                ),
-                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("offered_at", models.DateTimeField(blank=True, null=True)),
-                ("started_at", models.DateTimeField(blank=True, null=True)),
-                ("ended_at", models.DateTimeField(blank=True, null=True)),
-                ("worker", models.CharField(blank=True, max_length=120)),
-                ("lease_token", models.CharField(blank=True, max_length=32)),
-                ("lease_until", models.DateTimeField(blank=True, null=True)),
-                ("stop_requested_at", models.DateTimeField(blank=True, null=True)),
-                ("stop_requested_by", models.CharField(blank=True, max_length=150)),
-                ("parameters", models.JSONField(default=dict)),
-                ("step", models.CharField(blank=True, max_length=60)),
-                ("bytes_expected", models.BigIntegerField(default=0)),
-                ("bytes_read", models.BigIntegerField(default=0)),
-                ("bytes_written", models.BigIntegerField(default=0)),
-                ("error_code", models.CharField(blank=True, max_length=40)),
-                ("reason", models.TextField(blank=True)),
-                ("size", models.BigIntegerField(blank=True, null=True)),
-                ("verified_at", models.DateTimeField(blank=True, null=True)),
-                ("set_removed_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "cluster",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="tasks.cluster"
-                    ),
-                ),
-                (
-                    "started_by",
-                    models.ForeignKey(
-                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-                (
-                    "task",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="tasks.backuptask"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('trigger', models.CharField(choices=[('schedule', 'Schedule'), ('person', 'Person')], max_length=8)),
+                ('started_by_name', models.CharField(blank=True, max_length=150)),
+                ('scheduled_for', models.DateTimeField(blank=True, null=True)),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('successful', 'Successful'), ('warnings', 'Successful with warnings'), ('failed', 'Failed'), ('stopped', 'Stopped'), ('postponed', 'Postponed')], default='waiting', max_length=10)),
+                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('offered_at', models.DateTimeField(blank=True, null=True)),
+                ('started_at', models.DateTimeField(blank=True, null=True)),
+                ('ended_at', models.DateTimeField(blank=True, null=True)),
+                ('worker', models.CharField(blank=True, max_length=120)),
+                ('lease_token', models.CharField(blank=True, max_length=32)),
+                ('lease_until', models.DateTimeField(blank=True, null=True)),
+                ('stop_requested_at', models.DateTimeField(blank=True, null=True)),
+                ('stop_requested_by', models.CharField(blank=True, max_length=150)),
+                ('parameters', models.JSONField(default=dict)),
+                ('step', models.CharField(blank=True, max_length=60)),
+                ('bytes_expected', models.BigIntegerField(default=0)),
+                ('bytes_read', models.BigIntegerField(default=0)),
+                ('bytes_written', models.BigIntegerField(default=0)),
+                ('error_code', models.CharField(blank=True, max_length=40)),
+                ('reason', models.TextField(blank=True)),
+                ('size', models.BigIntegerField(blank=True, null=True)),
+                ('verified_at', models.DateTimeField(blank=True, null=True)),
+                ('set_removed_at', models.DateTimeField(blank=True, null=True)),
+                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='tasks.cluster')),
+                ('started_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
+                ('task', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='tasks.backuptask')),
             ],
             options={
-                "ordering": ("-id",),
+                'ordering': ('-id',),
             },
         ),
         migrations.CreateModel(
-            name="LogLine",
+            name='LogLine',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "level",
-                    models.CharField(
-                        choices=[("INFO", "Info"), ("WARN", "Warn"), ("ERROR", "Error")], default="INFO", max_length=5
-                    ),
-                ),
-                ("text", models.TextField()),
-                (
-                    "run",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="log", to="tasks.run"),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('level', models.CharField(choices=[('INFO', 'Info'), ('WARN', 'Warn'), ('ERROR', 'Error')], default='INFO', max_length=5)),
+                ('text', models.TextField()),
+                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log', to='tasks.run')),
             ],
             options={
-                "ordering": ("id",),
+                'ordering': ('id',),
             },
         ),
         migrations.AddField(
-            model_name="backuptask",
-            name="last_run",
-            field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="tasks.run"
-            ),
+            model_name='backuptask',
+            name='last_run',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='tasks.run'),
         ),
         migrations.CreateModel(
-            name="BackupFile",
+            name='BackupFile',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("service", models.CharField(max_length=32)),
-                ("directory", models.CharField(max_length=255)),
-                ("name", models.CharField(max_length=255)),
-                (
-                    "path",
-                    models.TextField(help_text="The full path at the destination, as an administrator would type it."),
-                ),
-                ("size", models.BigIntegerField()),
-                ("sha256", models.CharField(max_length=64)),
-                ("members", models.PositiveIntegerField()),
-                ("source_bytes", models.BigIntegerField()),
-                ("version", models.CharField(max_length=64)),
-                ("cluster_id", models.CharField(blank=True, max_length=64)),
-                ("verified_at", models.DateTimeField(blank=True, null=True)),
-                ("removed_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "standby_at",
-                    models.DateTimeField(blank=True, help_text="Since when the standby node has a copy.", null=True),
-                ),
-                (
-                    "run",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="files", to="tasks.run"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('service', models.CharField(max_length=32)),
+                ('directory', models.CharField(max_length=255)),
+                ('name', models.CharField(max_length=255)),
+                ('path', models.TextField(help_text='The full path at the destination, as an administrator would type it.')),
+                ('size', models.BigIntegerField()),
+                ('sha256', models.CharField(max_length=64)),
+                ('members', models.PositiveIntegerField()),
+                ('source_bytes', models.BigIntegerField()),
+                ('version', models.CharField(max_length=64)),
+                ('cluster_id', models.CharField(blank=True, max_length=64)),
+                ('verified_at', models.DateTimeField(blank=True, null=True)),
+                ('removed_at', models.DateTimeField(blank=True, null=True)),
+                ('standby_at', models.DateTimeField(blank=True, help_text='Since when the standby node has a copy.', null=True)),
+                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='files', to='tasks.run')),
             ],
             options={
-                "ordering": ("run", "service"),
+                'ordering': ('run', 'service'),
             },
         ),
         migrations.CreateModel(
-            name="Service",
+            name='Service',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "name",
-                    models.CharField(
-                        default="IoTDB",
-                        max_length=32,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Za-z0-9][A-Za-z0-9.-]*\\Z",
-                                "Use letters, digits, dot and hyphen only: in file names an underscore parts this name off.",
-                            )
-                        ],
-                        verbose_name="Name",
-                    ),
-                ),
-                (
-                    "cluster",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="services", to="tasks.cluster"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(default='IoTDB', max_length=32, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9.-]*\\Z', 'Use letters, digits, dot and hyphen only: in file names an underscore parts this name off.')], verbose_name='Name')),
+                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='services', to='tasks.cluster')),
             ],
             options={
-                "ordering": ("cluster", "name"),
+                'ordering': ('cluster', 'name'),
             },
         ),
         migrations.CreateModel(
-            name="Node",
+            name='Node',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "name",
-                    models.CharField(
-                        max_length=64,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Za-z0-9][A-Za-z0-9._-]*\\Z",
-                                "Use letters, digits, dot, underscore and hyphen only, and begin with a letter or a digit.",
-                            )
-                        ],
-                        verbose_name="Name",
-                    ),
-                ),
-                ("config_node", models.BooleanField(default=True, verbose_name="ConfigNode")),
-                ("data_node", models.BooleanField(default=True, verbose_name="DataNode")),
-                (
-                    "home",
-                    models.CharField(
-                        help_text="The directory of this machine that holds conf and data of the IoTDB, for example /opt/iotdb.",
-                        max_length=1024,
-                        validators=[tasks.models.cluster.absolute_path],
-                        verbose_name="IoTDB home",
-                    ),
-                ),
-                (
-                    "rpc_host",
-                    models.CharField(
-                        blank=True,
-                        help_text="Host name or address of the DataNode's RPC service.",
-                        max_length=255,
-                        verbose_name="RPC address",
-                    ),
-                ),
-                (
-                    "rpc_port",
-                    models.PositiveIntegerField(
-                        default=6667,
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(65535),
-                        ],
-                        verbose_name="RPC port",
-                    ),
-                ),
-                (
-                    "service",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="nodes", to="tasks.service"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=64, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]*\\Z', 'Use letters, digits, dot, underscore and hyphen only, and begin with a letter or a digit.')], verbose_name='Name')),
+                ('config_node', models.BooleanField(default=True, verbose_name='ConfigNode')),
+                ('data_node', models.BooleanField(default=True, verbose_name='DataNode')),
+                ('home', models.CharField(help_text='The directory of this machine that holds conf and data of the IoTDB, for example /opt/iotdb.', max_length=1024, validators=[tasks.models.cluster.absolute_path], verbose_name='IoTDB home')),
+                ('rpc_host', models.CharField(blank=True, help_text="Host name or address of the DataNode's RPC service.", max_length=255, verbose_name='RPC address')),
+                ('rpc_port', models.PositiveIntegerField(default=6667, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)], verbose_name='RPC port')),
+                ('service', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='nodes', to='tasks.service')),
             ],
             options={
-                "ordering": ("service", "name"),
+                'ordering': ('service', 'name'),
             },
         ),
         migrations.AddField(
-            model_name="backuptask",
-            name="services",
-            field=models.ManyToManyField(blank=True, related_name="tasks", to="tasks.service"),
+            model_name='backuptask',
+            name='services',
+            field=models.ManyToManyField(blank=True, related_name='tasks', to='tasks.service'),
         ),
         migrations.AddIndex(
-            model_name="run",
-            index=models.Index(fields=["task", "-id"], name="tasks_run_task_id_ddba62_idx"),
+            model_name='run',
+            index=models.Index(fields=['task', '-id'], name='tasks_run_task_id_ddba62_idx'),
         ),
         migrations.AddIndex(
-            model_name="run",
-            index=models.Index(fields=["state", "queued_at"], name="tasks_run_state_cb3f0a_idx"),
+            model_name='run',
+            index=models.Index(fields=['state', 'queued_at'], name='tasks_run_state_cb3f0a_idx'),
         ),
         migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("state", "waiting")), fields=["cluster", "queued_at"], name="run_line"
-            ),
+            model_name='run',
+            index=models.Index(condition=models.Q(('state', 'waiting')), fields=['cluster', 'queued_at'], name='run_line'),
         ),
         migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(fields=("task", "scheduled_for"), name="occurrence_once"),
+            model_name='run',
+            constraint=models.UniqueConstraint(fields=('task', 'scheduled_for'), name='occurrence_once'),
         ),
         migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state__in", ("waiting", "running"))), fields=("task",), name="task_active_once"
-            ),
+            model_name='run',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('waiting', 'running'))), fields=('task',), name='task_active_once'),
         ),
         migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "running")), fields=("cluster",), name="cluster_busy_once"
-            ),
+            model_name='run',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'running')), fields=('cluster',), name='cluster_busy_once'),
         ),
         migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "running"), _negated=True),
-                    models.Q(models.Q(("lease_token", ""), _negated=True), ("lease_until__isnull", False)),
-                    _connector="OR",
-                ),
-                name="running_has_lease",
-            ),
+            model_name='run',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'running'), _negated=True), models.Q(models.Q(('lease_token', ''), _negated=True), ('lease_until__isnull', False)), _connector='OR'), name='running_has_lease'),
         ),
         migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ("waiting", "running")), ("ended_at__isnull", False), _connector="OR"),
-                name="ended_run_has_end",
-            ),
+            model_name='run',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ('waiting', 'running')), ('ended_at__isnull', False), _connector='OR'), name='ended_run_has_end'),
         ),
         migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state__in", ("successful", "warnings")), _negated=True),
-                    ("size__isnull", False),
-                    _connector="OR",
-                ),
-                name="good_run_has_size",
-            ),
+            model_name='run',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('successful', 'warnings')), _negated=True), ('size__isnull', False), _connector='OR'), name='good_run_has_size'),
         ),
         migrations.AddConstraint(
-            model_name="backupfile",
-            constraint=models.UniqueConstraint(fields=("run", "service"), name="file_per_service"),
+            model_name='backupfile',
+            constraint=models.UniqueConstraint(fields=('run', 'service'), name='file_per_service'),
         ),
         migrations.AddConstraint(
-            model_name="service",
-            constraint=models.UniqueConstraint(
-                fields=("cluster", "name"),
-                name="service_name_in_cluster",
-                violation_error_message="This cluster already has a service of that name. Choose a different name.",
-            ),
+            model_name='service',
+            constraint=models.UniqueConstraint(fields=('cluster', 'name'), name='service_name_in_cluster', violation_error_message='This cluster already has a service of that name. Choose a different name.'),
         ),
         migrations.AddConstraint(
-            model_name="node",
-            constraint=models.UniqueConstraint(
-                fields=("service", "name"),
-                name="node_name_in_service",
-                violation_error_message="This service already has a node of that name. Choose a different name.",
-            ),
+            model_name='node',
+            constraint=models.UniqueConstraint(fields=('service', 'name'), name='node_name_in_service', violation_error_message='This service already has a node of that name. Choose a different name.'),
         ),
         migrations.AddConstraint(
-            model_name="node",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("config_node", True), ("data_node", True), _connector="OR"),
-                name="node_has_a_role",
-                violation_error_message="Choose ConfigNode, DataNode or both.",
-            ),
+            model_name='node',
+            constraint=models.CheckConstraint(condition=models.Q(('config_node', True), ('data_node', True), _connector='OR'), name='node_has_a_role', violation_error_message='Choose ConfigNode, DataNode or both.'),
         ),
         migrations.AddIndex(
-            model_name="backuptask",
-            index=models.Index(fields=["last_state", "name"], name="tasks_backu_last_st_d481da_idx"),
+            model_name='backuptask',
+            index=models.Index(fields=['last_state', 'name'], name='tasks_backu_last_st_d481da_idx'),
         ),
         migrations.AddIndex(
-            model_name="backuptask",
-            index=models.Index(fields=["-last_started_at"], name="tasks_backu_last_st_185f16_idx"),
+            model_name='backuptask',
+            index=models.Index(fields=['-last_started_at'], name='tasks_backu_last_st_185f16_idx'),
         ),
         migrations.AddIndex(
-            model_name="backuptask",
-            index=models.Index(
-                condition=models.Q(("deleted_at__isnull", True)), fields=["next_run_at"], name="task_due"
-            ),
+            model_name='backuptask',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['next_run_at'], name='task_due'),
         ),
         migrations.AddConstraint(
-            model_name="backuptask",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("deleted_at__isnull", True)), fields=("name",), name="task_name_in_use"
-            ),
+            model_name='backuptask',
+            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at__isnull', True)), fields=('name',), name='task_name_in_use'),
         ),
         migrations.AddConstraint(
-            model_name="backuptask",
-            constraint=models.CheckConstraint(condition=models.Q(("copies__gte", 1)), name="task_keeps_a_copy"),
+            model_name='backuptask',
+            constraint=models.CheckConstraint(condition=models.Q(('copies__gte', 1)), name='task_keeps_a_copy'),
         ),
         migrations.AddConstraint(
-            model_name="backuptask",
-            constraint=models.CheckConstraint(condition=models.Q(("period__gte", 1)), name="task_period_positive"),
+            model_name='backuptask',
+            constraint=models.CheckConstraint(condition=models.Q(('period__gte', 1)), name='task_period_positive'),
         ),
         migrations.AddConstraint(
-            model_name="backuptask",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("mode", "manual"), ("started__isnull", False), _connector="OR"),
-                name="periodic_task_has_start",
-            ),
+            model_name='backuptask',
+            constraint=models.CheckConstraint(condition=models.Q(('mode', 'manual'), ('started__isnull', False), _connector='OR'), name='periodic_task_has_start'),
         ),
         migrations.AddConstraint(
-            model_name="backuptask",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("policy", "full")), name="metadata_is_backed_up_full"
-            ),
+            model_name='backuptask',
+            constraint=models.CheckConstraint(condition=models.Q(('policy', 'full')), name='metadata_is_backed_up_full'),
         ),
     ]

@@ -15,7 +15,7 @@ from tests.e2e.conftest import Open
 from tests.e2e.ways import create_manual, find, row, wait_for_status
 from tests.engine.test_iotdb_source import Writers, require_acknowledged, require_base
 from tests.servers.iotdb import ROOT_PASSWORD, require
-from tests.servers.iotdb_metadata import create_metadata, inventory
+from tests.servers.iotdb_metadata import inventory
 from tests.servers.iotdb_scripts import ScriptedIoTDB
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -28,13 +28,8 @@ def server(tmp_path: Path) -> Iterator[ScriptedIoTDB]:
     require()
     home = tmp_path / "iotdb"
     home.mkdir()
-    server = ScriptedIoTDB.prepare(home)
-    try:
-        server.begin()
-        create_metadata(server)
+    with ScriptedIoTDB.prepare(home).serving() as server:
         yield server
-    finally:
-        server.remove()
 
 
 def register(page: Page, server: ScriptedIoTDB) -> None:

@@ -20,7 +20,7 @@ from tests.engine.kit import log_of, run_now
 from tests.engine.restore_kit import SCHEMA, restore, roll_back, steps_of
 from tests.engine.test_iotdb_source import settled
 from tests.servers.iotdb import ROOT_PASSWORD, require
-from tests.servers.iotdb_metadata import PASSWORDS, create_metadata, differences, inventory
+from tests.servers.iotdb_metadata import PASSWORDS, differences, inventory
 from tests.servers.iotdb_scripts import ScriptedIoTDB
 
 pytestmark = [pytest.mark.server, pytest.mark.django_db(transaction=True)]
@@ -32,13 +32,8 @@ def server(tmp_path: Path) -> Iterator[ScriptedIoTDB]:
     require()
     home = tmp_path / "iotdb"
     home.mkdir()
-    server = ScriptedIoTDB.prepare(home)
-    try:
-        server.begin()
-        create_metadata(server)
+    with ScriptedIoTDB.prepare(home).serving() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

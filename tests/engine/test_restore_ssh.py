@@ -20,7 +20,7 @@ from tests.engine.restore_kit import SCHEMA, leftovers, picture, restore
 from tests.engine.test_iotdb_source import settled
 from tests.servers.iotdb import ROOT_PASSWORD, require
 from tests.servers.iotdb_jars import distribution
-from tests.servers.iotdb_metadata import create_metadata, differences, inventory
+from tests.servers.iotdb_metadata import differences, inventory
 from tests.servers.iotdb_scripts import ScriptedIoTDB
 from tests.servers.openssh import PASSWORD
 from tests.servers.sshaccounts import Accounts, accounts, openssh
@@ -40,13 +40,9 @@ def server(accounts: Accounts) -> Iterator[ScriptedIoTDB]:
     server.account = accounts.iotdb
     subprocess.run(["chown", "-R", accounts.iotdb, home], check=True)
     subprocess.run(["chmod", "-R", "a+rX", lib], check=True)
-    try:
-        server.begin()
-        create_metadata(server)
+    with server.serving():
         yield server
-    finally:
-        server.remove()
-        shutil.rmtree(lib)
+    shutil.rmtree(lib)
 
 
 @pytest.fixture

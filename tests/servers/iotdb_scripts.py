@@ -7,10 +7,12 @@ import shlex
 import shutil
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.servers.iotdb import IoTDB, free_offset, write_properties
+from tests.servers.iotdb_metadata import create_metadata
 
 NODES = ("confignode", "datanode")
 
@@ -49,6 +51,16 @@ class ScriptedIoTDB(IoTDB):
         for node in NODES:
             with suppress(OSError, ValueError):
                 os.kill(int((self.home / "run" / f"{node}.pid").read_text()), signal.SIGKILL)
+
+    @contextmanager
+    def serving(self) -> Iterator[ScriptedIoTDB]:
+        """Give it healthy, with metadata of every kind, and remove it at the end."""
+        try:
+            self.begin()
+            create_metadata(self)
+            yield self
+        finally:
+            self.remove()
 
     def remove(self) -> None:
         """Kill it and remove its home: preallocated logs take hundreds of megabytes."""
