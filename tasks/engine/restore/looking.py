@@ -132,7 +132,7 @@ def obstacles(node: str, places: Iterable[tuple[Place, int]], known: dict[str, G
         if not ground.writable:
             sentences.append(
                 f"The console may not rename {place.path} on node {node}: it may not write to {parent}. Give its "
-                "account that right, or set the IoTDB account on the page of the node."
+                "account that right; for a node on another host an IoTDB account on the page of the node has it."
             )
         if ground.mount_point:
             sentences.append(
