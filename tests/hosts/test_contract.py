@@ -17,6 +17,7 @@ import pytest
 
 from tasks.hosts import Host, HostSpec, connect
 from tests.servers.sshaccounts import Accounts, accounts, openssh
+from tests.servers.unixkit import wait_until
 
 __all__ = ["accounts", "openssh"]
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("openssh")]
@@ -202,6 +203,8 @@ def test_ports_on_which_something_listens(host: Host, address: str) -> None:
 def test_processes_with_their_command_lines(host: Host) -> None:
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "a mark"])
     try:
+        # For a moment after its start a process has no command line yet.
+        wait_until(lambda: bool(Path(f"/proc/{sleeper.pid}/cmdline").read_bytes()))
         found = {process.pid: process.command for process in host.processes()}
     finally:
         sleeper.kill()
