@@ -134,7 +134,9 @@ class Workers:
 
     def partials(self) -> list[Path]:
         """Return the files at the destination that are not under their final names."""
-        return [path for path in self.storage.rglob("*") if path.is_file() and path.name.startswith(".")]
+        # Not rglob, which stumbles over a directory that the sweeping takes away in this moment.
+        found = (Path(place, name) for place, _, names in os.walk(self.storage) for name in names)
+        return [path for path in found if path.name.startswith(".")]
 
     def archives(self) -> list[Path]:
         """Return the files at the destination that are under their final names."""
