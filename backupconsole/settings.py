@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,9 @@ SAFETY_COPY_DAYS = env_int("SAFETY_COPY_DAYS", 14, least=0)
 LEASE_SECONDS = env_int("LEASE_SECONDS", 60, least=3)
 # A start that is later than this is postponed to the next period (admin_guide_000399).
 MISFIRE_SECONDS = 120
+# A task whose success is late by this much is overdue; and clocks may differ by so much before an alarm tells of it.
+OVERDUE_GRACE = timedelta(minutes=env_int("OVERDUE_GRACE_MINUTES", 60, least=1))
+CLOCK_DRIFT = timedelta(seconds=env_int("CLOCK_DRIFT_SECONDS", 30, least=1))
 # Where rehearsals find IoTDB besides the homes of local nodes: directories with lib/*.jar, or with such directories.
 IOTDB_INSTALLATIONS = [part for part in env_str("IOTDB_INSTALLATIONS").split(":") if part]
 # The heap of a rehearsed DataNode; a ConfigNode gets a third. The time is that of one service, its inventory included.

@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from django.db.models import F
+
 from tasks.engine.due import IS_DUE
 from tasks.engine.lease import lease_end
 from tasks.models import BackupTask, Run
@@ -22,7 +24,7 @@ SKEW = timedelta(seconds=60)
 
 def put_right(now: datetime) -> int:
     """Bring leases, offers and next starts that lie further ahead than they can back to ``now``; return how many."""
-    return _leases(now) + _offers(now) + _next_starts(now)
+    return _leases(now) + _offers(now) + _next_starts(now) + _expectations()
 
 
 def _leases(now: datetime) -> int:
@@ -50,3 +52,8 @@ def _next_starts(now: datetime) -> int:
         moved += same.update(next_run_at=wanted)
         log.warning("the next start of task %s lay at %s: the clock was set back", task.pk, task.next_run_at)
     return moved
+
+
+def _expectations() -> int:
+    """Expect no success later than from the next start: the last one may have come while the clock was ahead."""
+    return BackupTask.objects.filter(IS_DUE, expected_at__gt=F("next_run_at")).update(expected_at=F("next_run_at"))

@@ -55,7 +55,9 @@ def _paused(run_id: int) -> bool:
     task = BackupTask.all_tasks.filter(runs=run_id, runs__kind=Kind.BACKUP).first()
     if task is None or not task.periodic or task.suspended:
         return False
-    BackupTask.all_tasks.filter(pk=task.pk).update(suspended=True, next_run_at=None, version=task.version + 1)
+    BackupTask.all_tasks.filter(pk=task.pk).update(
+        suspended=True, next_run_at=None, expected_at=None, version=task.version + 1
+    )
     audit.record(audit.CONSOLE, "suspend task", task, note="Its stored password cannot be decrypted.")
     return True
 

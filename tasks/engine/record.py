@@ -16,6 +16,7 @@ from tasks.engine.raising import tell
 from tasks.engine.restore import settling
 from tasks.models import BackupFile, BackupTask, LogLine, Restoration, Run
 from tasks.models.run import RESTORES
+from tasks.overdue import expected_after
 from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
 
 OUTCOMES_KEPT = 30
@@ -88,7 +89,7 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
 
 SHOWN = (
     "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason", "last_success_at",
-    "last_verified_at",
+    "last_verified_at", "expected_at",
     "outcomes",
 )  # fmt: skip
 
@@ -133,6 +134,7 @@ def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
     if run.state in GOOD:
         task.last_success_at = run.ended_at
         task.last_verified_at = run.verified_at if run.read_back else None
+        task.expected_at = run.ended_at and expected_after(task, run.ended_at)
 
 
 @transaction.atomic

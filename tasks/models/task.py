@@ -60,6 +60,9 @@ class BackupTask(models.Model):
     directory = models.CharField(max_length=100, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True)
     next_run_at = models.DateTimeField(null=True, blank=True)
+    # The first start since the last success, or since the schedule holds: by then a success is due (``tasks.overdue``).
+    # Never later than ``next_run_at``; empty where the system does not start the task.
+    expected_at = models.DateTimeField(null=True, blank=True)
 
     last_run = models.ForeignKey("tasks.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     last_state = models.CharField(max_length=10, choices=RunState.choices, blank=True)
@@ -107,6 +110,7 @@ class BackupTask(models.Model):
             models.Index(fields=("last_state", "name")),
             models.Index(fields=("-last_started_at",)),
             models.Index(fields=("next_run_at",), condition=models.Q(deleted_at__isnull=True), name="task_due"),
+            models.Index(fields=("expected_at",), condition=models.Q(deleted_at__isnull=True), name="task_expected"),
         ]
 
     def __str__(self) -> str:

@@ -113,7 +113,9 @@ def suspend_task(actor: Actor, task: BackupTask, now: datetime) -> None:
             raise Refused(f"{task.name} is a manual task. Only periodic tasks can be suspended.")
         if current.suspended:
             raise Refused(f"{task.name} is suspended already.")
-        BackupTask.objects.filter(pk=task.pk).update(suspended=True, next_run_at=None, version=current.version + 1)
+        BackupTask.objects.filter(pk=task.pk).update(
+            suspended=True, next_run_at=None, expected_at=None, version=current.version + 1
+        )
         for run in current.backups.filter(state__in=ACTIVE):
             request_stop(actor, run, now)
         audit.record(actor, "suspend task", current)
@@ -127,9 +129,9 @@ def resume_task(actor: Actor, task: BackupTask, now: datetime) -> None:
         current = _locked(task)
         if not current.suspended:
             raise Refused(f"{task.name} is not suspended.")
-        schedule = current.schedule
+        start = current.schedule and current.schedule.first_after(now)
         BackupTask.objects.filter(pk=task.pk).update(
-            suspended=False, next_run_at=schedule and schedule.first_after(now), version=current.version + 1
+            suspended=False, next_run_at=start, expected_at=start, version=current.version + 1
         )
         audit.record(actor, "resume task", current)
     task.refresh_from_db()
@@ -142,7 +144,7 @@ def delete_task(actor: Actor, task: BackupTask, now: datetime) -> None:
         current = _locked(task)
         for run in current.backups.filter(state__in=ACTIVE):
             request_stop(actor, run, now)
-        BackupTask.objects.filter(pk=task.pk).update(deleted_at=now, next_run_at=None)
+        BackupTask.objects.filter(pk=task.pk).update(deleted_at=now, next_run_at=None, expected_at=None)
         damaged = current.backups.filter(damaged_at__isnull=False).values_list("pk", flat=True)
         alarms.clear_all_of([f"task {task.pk}", *(f"run {pk}" for pk in damaged)], actor.name, now)
         audit.record(actor, "delete task", current, before=_audited(current), note=f"{current.sets_kept} sets are kept")
@@ -156,7 +158,8 @@ def _locked(task: BackupTask) -> BackupTask:
 
 
 def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
-    """Put the draft onto the task and work out its next run."""
+    """Put the draft onto the task and work out its next run; a success is due by it where the schedule is new."""
+    before = task.schedule
     for name in (
         "cluster", "mode", "period", "period_unit", "data_source", "all_services", "path_type", "copies",
         "check_after_days", "rehearse_after_days",
@@ -168,6 +171,8 @@ def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
     # Started is given to the minute: one that names the present minute is still to come.
     minute = now.replace(second=0, microsecond=0) - timedelta(microseconds=1)
     task.next_run_at = None if schedule is None or task.suspended else schedule.first_after(minute)
+    if schedule != before:
+        task.expected_at = task.next_run_at
 
 
 def _keep_secrets(task: BackupTask, typed: dict[str, str]) -> None:
