@@ -26,7 +26,8 @@ from tasks.engine.lease import first_in_line, free_slots, reap
 from tasks.engine.restore.expiry import remove_expired
 from tasks.engine.restore.settling import queue_rollbacks
 from tasks.engine.sweep import sweep_spool
-from tasks.models import BackupTask, Pulse, Run
+from tasks.maintenance import lapse
+from tasks.models import BackupTask, Maintenance, Pulse, Run
 from tasks.models.run import PROOFS
 from tasks.states import RunState
 
@@ -55,6 +56,7 @@ def tick(now: datetime) -> None:
         return len(lost)
 
     _step("clock", lambda: put_right(now))
+    _step("maintenance", lambda: lapse(now))
     done = [
         _step("lost", give_up_lost),
         _step("due", lambda: queue_due(now)),
@@ -81,7 +83,8 @@ def _step(name: str, work: Callable[[], object]) -> str:
 def offer(now: datetime) -> int:
     """Hand the runs that may start to the workers, oldest first, proofs last, up to the free slots; return how many.
 
-    An offer that nobody took within twice ``STALL_SECONDS`` no longer holds a slot and is made again.
+    An offer that nobody took within twice ``STALL_SECONDS`` no longer holds a slot and is made again. None is made
+    during maintenance.
     """
     stale = now - timedelta(seconds=2 * settings.STALL_SECONDS)
     open_offers = Run.objects.filter(state=RunState.WAITING, offered_at__gt=stale).count()
@@ -90,7 +93,8 @@ def offer(now: datetime) -> int:
         return 0
     unoffered = Q(offered_at__isnull=True) | Q(offered_at__lte=stale)
     last = Case(When(kind__in=PROOFS, then=1), default=0)
-    candidates = first_in_line().filter(unoffered).order_by(last, "queued_at", "pk").values_list("pk", flat=True)[:room]
+    may_start = first_in_line(Maintenance.current(), now).filter(unoffered)
+    candidates = may_start.order_by(last, "queued_at", "pk").values_list("pk", flat=True)[:room]
     return sum(_offer_one(pk, now, unoffered) for pk in list(candidates))
 
 
@@ -143,7 +147,8 @@ def wants_tick(now: datetime) -> bool:
         return True
     if BackupTask.objects.filter(IS_DUE, next_run_at__lte=now).exists():
         return True
-    return first_in_line().filter(offered_at__isnull=True).exists() and free_slots() > 0
+    may_start = first_in_line(Maintenance.current(), now).filter(offered_at__isnull=True)
+    return may_start.exists() and free_slots() > 0
 
 
 def stalled(now: datetime) -> int | None:
@@ -151,7 +156,8 @@ def stalled(now: datetime) -> int | None:
     if not free_slots():
         return None
     limit = now - timedelta(seconds=settings.STALL_SECONDS)
-    return first_in_line().filter(offered_at__lte=limit).values_list("pk", flat=True).first()
+    may_start = first_in_line(Maintenance.current(), now).filter(offered_at__lte=limit)
+    return may_start.values_list("pk", flat=True).first()
 
 
 def working() -> set[int]:

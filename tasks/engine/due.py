@@ -1,7 +1,8 @@
 """Making runs of what is due: on time to be worked on, too late or overtaken as *Postponed* (design.md, decision 3).
 
 A start that is more than ``MISFIRE_SECONDS`` late is not made up for; the next period follows, and one record says
-what was missed (FusionInsight, admin_guide_000399). No burst follows an outage.
+what was missed (FusionInsight, admin_guide_000399). No burst follows an outage. During maintenance nothing is started:
+each occurrence is on record as *Postponed* with that reason.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
+from tasks.engine import totals
 from tasks.engine.record import SHOWN, show_on_task
-from tasks.models import BackupTask, Run
+from tasks.maintenance import about
+from tasks.models import BackupTask, Maintenance, Run
 from tasks.moments import stamp
 from tasks.schedule import late_by
 from tasks.states import ACTIVE, Kind, RunState, Trigger
@@ -43,6 +46,7 @@ class _Batch:
 
     now: datetime
     active: dict[int, str]
+    switch: Maintenance
     runs: list[Run] = field(default_factory=list)
 
     def decide(self, task: BackupTask) -> list[Run]:
@@ -65,6 +69,11 @@ class _Batch:
         return [late, self._start(task, in_time)] if in_time else [late]
 
     def _start(self, task: BackupTask, occurrence: datetime) -> Run:
+        if self.switch.on(self.now):
+            run = _run(task, occurrence, RunState.POSTPONED, self.now)
+            run.error_code = "maintenance"
+            run.reason = f"Postponed: maintenance, {about(self.switch)}. {_next(task.next_run_at)}"
+            return run
         state = self.active.get(task.pk)
         if state is None:
             return _run(task, occurrence, RunState.WAITING, self.now)
@@ -114,9 +123,10 @@ def _record(tasks: list[BackupTask], now: datetime) -> None:
     ids = [task.pk for task in tasks]
     backups = Run.objects.filter(task_id__in=ids, state__in=ACTIVE, kind=Kind.BACKUP)
     active = dict(backups.values_list("task_id", "state"))
-    batch = _Batch(now, active)
+    batch = _Batch(now, active, Maintenance.current())
     decided = {task.pk: batch.decide(task) for task in tasks}
-    Run.objects.bulk_create([run for runs in decided.values() for run in runs])
+    Run.objects.bulk_create(made := [run for runs in decided.values() for run in runs])
+    totals.add(run for run in made if run.state == RunState.POSTPONED)
     for task in tasks:
         for run in decided[task.pk]:
             # A run that is still worked on stays what the list shows.

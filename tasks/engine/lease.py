@@ -17,9 +17,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from tasks.engine.record import copy_to_task, give_up, lock_task_of, write_line
-from tasks.models import Run
+from tasks.models import Maintenance, Run
 from tasks.moments import stamp
-from tasks.states import RunState
+from tasks.states import Kind, RunState, Trigger
+
+# What starts during maintenance all the same: the way back that the console itself orders for a restoration that was
+# under way and lost its worker. Left half way IoTDB would stay down.
+_GOES_ON = Q(kind=Kind.ROLLBACK, trigger=Trigger.CONSOLE)
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,17 @@ def lease_end(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def first_in_line() -> QuerySet[Run]:
-    """Return the runs that may start as far as their clusters go: each is the first of one that has none running."""
+def first_in_line(switch: Maintenance, now: datetime) -> QuerySet[Run]:
+    """Return the runs that may start as far as their clusters go: each is the first of one that has none running.
+
+    While ``switch`` is on at ``now``, only what goes on during maintenance may start, and stands in the line.
+    """
+    may = _GOES_ON if switch.on(now) else Q()
     line = Run.objects.filter(cluster_id=OuterRef("cluster_id"))
     before = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), pk__lt=OuterRef("pk"))
     return Run.objects.filter(
-        ~Exists(line.filter(before, state=RunState.WAITING)),
+        may,
+        ~Exists(line.filter(before, may, state=RunState.WAITING)),
         ~Exists(line.filter(state=RunState.RUNNING)),
         state=RunState.WAITING,
     )
@@ -68,16 +77,17 @@ def claim(run_id: int, now: datetime) -> Lease | None:
     """Take a waiting run and return its lease; None when it is not to be had.
 
     Of any number of callers at the same time one gets it. A run is to be had when it waits, is the first in the line
-    of its cluster, nothing runs there, and a slot is free. One that has to wait longer is offered again later.
+    of its cluster, nothing runs there, and a slot is free. One that has to wait longer is offered again later. The
+    maintenance switch is held meanwhile: once it was set, nothing is claimed any more.
     """
     token = secrets.token_hex(16)
     try:
         with transaction.atomic():
+            ours = first_in_line(Maintenance.locked(), now).filter(pk=run_id)
             if not free_slots():
                 Run.objects.filter(pk=run_id, state=RunState.WAITING).update(offered_at=None)
                 return None
             lock_task_of(run_id)
-            ours = first_in_line().filter(pk=run_id)
             taken = ours.update(
                 state=RunState.RUNNING,
                 lease_token=token,
@@ -86,6 +96,7 @@ def claim(run_id: int, now: datetime) -> Lease | None:
                 worker=worker_name(),
             )
             if not taken:
+                Run.objects.filter(pk=run_id, state=RunState.WAITING).update(offered_at=None)
                 return None
             copy_to_task(Run.objects.get(pk=run_id))
     except IntegrityError:

@@ -20,7 +20,7 @@ from tasks.engine import kinds, proofage
 from tasks.engine.place import lies_elsewhere
 from tasks.engine.record import lock_task_of
 from tasks.errors import Refused
-from tasks.models import BackupTask, Cluster, Run
+from tasks.models import BackupTask, Cluster, Maintenance, Run
 from tasks.models.run import PROOFS
 from tasks.moments import stamp
 from tasks.states import ACTIVE, Kind, RunState, Trigger
@@ -82,7 +82,12 @@ def _already(active: Run) -> Refused:
 
 # --- By age ---------------------------------------------------------------------------------------------------------
 def queue_due(now: datetime) -> int:
-    """Queue the proofs whose time has come, and return how many; a fixed number of queries finds them."""
+    """Queue the proofs whose time has come, and return how many; a fixed number of queries finds them.
+
+    None is queued during maintenance: they come by age when it is over.
+    """
+    if Maintenance.current().on(now):
+        return 0
     return sum(_queued(kind, subject, now) for kind, subject in _chosen(now))
 
 
@@ -122,13 +127,17 @@ def _queued(kind: Kind, subject: Run, now: datetime) -> bool:
 
 # --- What nobody got round to ---------------------------------------------------------------------------------------
 def watch(now: datetime) -> int:
-    """Raise the alarm for tasks whose proofs are overdue, clear it where they are no more; return how many are."""
+    """Raise the alarm for tasks whose proofs are overdue, clear it where they are no more; return how many are.
+
+    None is raised during maintenance, nor so soon after it that the proofs cannot have been made up for.
+    """
     overdue = proofage.overdue(now)
     raised = set(alarms.uncleared().filter(code=_OVERDUE).values_list("subject", flat=True))
     subjects = {f"task {task_id}": words for task_id, words in overdue.items()}
     for subject in raised - subjects.keys():
         alarms.clear(_OVERDUE, subject, now=now)
-    new = [subject for subject in subjects if subject not in raised][:ALARMS_AT_ONCE]
+    hushed = Maintenance.current().ended_since(now - proofage.PATIENCE)
+    new = [] if hushed else [subject for subject in subjects if subject not in raised][:ALARMS_AT_ONCE]
     tasks = BackupTask.objects.select_related("cluster").in_bulk([int(subject.split()[1]) for subject in new])
     for subject in new:
         task = tasks.get(int(subject.split()[1]))

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from tasks.engine import totals
 from tasks.engine.outcome import Outcome as Outcome
 from tasks.engine.raising import tell
 from tasks.engine.restore import settling
@@ -84,13 +85,13 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
     tell(run, now)
     if outcome.state in GOOD and run.kind == Kind.BACKUP:
         count_sets(run.task_id)
+    totals.add([run])
     return True
 
 
 SHOWN = (
     "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason", "last_success_at",
-    "last_verified_at", "expected_at",
-    "outcomes",
+    "last_success_bytes", "last_success_seconds", "last_verified_at", "expected_at", "outcomes",
 )  # fmt: skip
 
 
@@ -133,6 +134,8 @@ def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
     task.last_reason = run.reason
     if run.state in GOOD:
         task.last_success_at = run.ended_at
+        task.last_success_bytes = run.size
+        task.last_success_seconds = run.duration.total_seconds() if run.duration is not None else None
         task.last_verified_at = run.verified_at if run.read_back else None
         task.expected_at = run.ended_at and expected_after(task, run.ended_at)
 

@@ -3,12 +3,14 @@
 from tasks.models.alarm import Alarm
 from tasks.models.audit import AuditEvent
 from tasks.models.cluster import Cluster, Node, Service
+from tasks.models.maintenance import Maintenance
 from tasks.models.management import ManagementNodes
 from tasks.models.person import Preference
 from tasks.models.pulse import Pulse
 from tasks.models.restoration import Restoration, SafetyCopy
 from tasks.models.run import BackupFile, LogLine, Run
 from tasks.models.task import BackupTask
+from tasks.models.total import RunTotal
 
 __all__ = [
     "Alarm",
@@ -17,12 +19,14 @@ __all__ = [
     "BackupTask",
     "Cluster",
     "LogLine",
+    "Maintenance",
     "ManagementNodes",
     "Node",
     "Preference",
     "Pulse",
     "Restoration",
     "Run",
+    "RunTotal",
     "SafetyCopy",
     "Service",
 ]

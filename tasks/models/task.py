@@ -71,6 +71,9 @@ class BackupTask(models.Model):
     last_bytes = models.BigIntegerField(null=True, blank=True)
     last_reason = models.TextField(blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
+    # Of the last success: they stay while the next run goes on, and after one that gave no set.
+    last_success_bytes = models.BigIntegerField(null=True, blank=True)
+    last_success_seconds = models.FloatField(null=True, blank=True)
     # When the set of the last success was proven; the run itself may be followed by others that gave no set.
     # When the last good set was read back and compared; empty where only its size was.
     last_verified_at = models.DateTimeField(null=True, blank=True)

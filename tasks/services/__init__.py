@@ -17,6 +17,7 @@ from tasks.services.inventory import (
     save_service,
     verify_node,
 )
+from tasks.services.maintenance import change_maintenance, end_maintenance, set_maintenance
 from tasks.services.proofs import check_set, rehearse
 from tasks.services.restorations import (
     RestorationDraft,
@@ -41,6 +42,7 @@ __all__ = [
     "TaskDraft",
     "back_up_now",
     "begin_search",
+    "change_maintenance",
     "check_node",
     "check_service",
     "check_set",
@@ -54,6 +56,7 @@ __all__ = [
     "delete_restoration",
     "delete_service",
     "delete_task",
+    "end_maintenance",
     "find_sets",
     "rehearse",
     "remove_safety_copies",
@@ -66,6 +69,7 @@ __all__ = [
     "save_node",
     "verify_node",
     "save_service",
+    "set_maintenance",
     "start_restoration",
     "stop_run",
     "suspend_task",

@@ -9,6 +9,7 @@ from django.db import transaction
 from tasks import audit, permissions
 from tasks.audit import Actor
 from tasks.engine import dispatch, proofs, rehearsable
+from tasks.maintenance import require_off
 from tasks.models import Run
 from tasks.services.common import require
 from tasks.states import Kind, Trigger
@@ -17,9 +18,11 @@ from tasks.states import Kind, Trigger
 def check_set(actor: Actor, run: Run, now: datetime) -> Run:
     """Queue a check of the set of a backup ``run`` and hand it to the workers; return the run of the check.
 
-    Raises ``Refused`` where the set was removed, or a proof of it waits or runs, naming who started it and when.
+    Raises ``Refused`` where the set was removed, or a proof of it waits or runs, naming who started it and when; and
+    during maintenance.
     """
     require(actor, permissions.RUN, "check set", run.thing)
+    require_off(now)
     with transaction.atomic():
         check = proofs.queue_proof(Kind.CHECK, run, Trigger.PERSON, now, actor)
         audit.record(actor, "check set", run.thing, note=f"set of run {run.pk}, run {check.pk}")
@@ -34,6 +37,7 @@ def rehearse(actor: Actor, run: Run, now: datetime) -> Run:
     does.
     """
     require(actor, permissions.RUN, "rehearse set", run.thing)
+    require_off(now)
     refused = rehearsable.refusal(rehearsable.lacking_for(run))
     if refused is not None:
         raise refused

@@ -16,6 +16,7 @@ from tasks.engine.record import copy_to_task
 from tasks.engine.restore import standing
 from tasks.engine.steps import present
 from tasks.errors import Refused
+from tasks.maintenance import require_off
 from tasks.models import Cluster, Restoration, Run
 from tasks.moments import stamp
 from tasks.naming import NAME_LIMIT, name_problem
@@ -126,19 +127,24 @@ def start_restoration(actor: Actor, restoration: Restoration, now: datetime) -> 
     """Queue a run of a restoration task: Start, and Retry after it failed.
 
     Raises ``Refused`` after a success, while it or another one of the cluster is active or *Unknown*, and while a
-    backup of the cluster waits or runs, naming it and who started it.
+    backup of the cluster waits or runs, naming it and who started it; and during maintenance.
     """
     require(actor, permissions.RESTORE, "start restoration", restoration)
     return _queue(actor, restoration, Kind.RESTORE, "start restoration", now)
 
 
 def roll_back(actor: Actor, restoration: Restoration, now: datetime) -> Run:
-    """Queue the way back of a restoration whose outcome is *Unknown*; raise ``Refused`` for any other."""
+    """Queue the way back of a restoration whose outcome is *Unknown*.
+
+    Raises ``Refused`` for any other, and during maintenance; the way back of one that lost its worker is ordered by
+    the console itself and starts all the same.
+    """
     require(actor, permissions.RESTORE, "roll back", restoration)
     return _queue(actor, restoration, Kind.ROLLBACK, "roll back", now)
 
 
 def _queue(actor: Actor, restoration: Restoration, kind: Kind, verb: str, now: datetime) -> Run:
+    require_off(now)
     try:
         with transaction.atomic():
             current = _locked(restoration)

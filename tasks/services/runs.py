@@ -12,6 +12,7 @@ from tasks.engine import dispatch
 from tasks.engine.record import Outcome, copy_to_task, finish, lock_task_of, write_line
 from tasks.engine.restore import standing
 from tasks.errors import Refused
+from tasks.maintenance import require_off
 from tasks.models import BackupTask, Cluster, Run
 from tasks.models.run import RESTORES
 from tasks.moments import stamp
@@ -23,9 +24,10 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
     """Queue a run of ``task`` and hand it to the workers; a suspended task may be run by hand as well.
 
     Raises ``Refused`` when the task already waits or runs, and while the cluster is restored, naming who started that
-    and when.
+    and when; and during maintenance.
     """
     require(actor, permissions.RUN, "back up now", task)
+    require_off(now)
     try:
         with transaction.atomic():
             if not BackupTask.objects.select_for_update().filter(pk=task.pk):

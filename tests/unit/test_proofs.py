@@ -331,7 +331,7 @@ def test_ten_thousand_tasks_cost_as_many_queries_as_one(cluster: Cluster, rehear
             watch(moment)
         costs.append((len(captured), time.perf_counter() - began))
     assert Run.objects.filter(state=RunState.WAITING).count() == 1, "one cluster, one proof"
-    assert costs[0][0] <= 11, [query["sql"][:150] for query in captured]
+    assert costs[0][0] <= 13, [query["sql"][:150] for query in captured]
     # Then a proof is queued, and alarms are raised, up to so many at once.
     assert costs[1][0] <= 11 + 12 + 8 * proofs.ALARMS_AT_ONCE
     print(f"ten thousand tasks: {costs[0][1] * 1000:.0f} ms with nothing due, {costs[1][1] * 1000:.0f} ms with all")
