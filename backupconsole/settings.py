@@ -163,6 +163,9 @@ SECRETS_KEYS = env_list("SECRETS_KEYS", "") or [key_from_file(DATA_DIR / "secret
 DATA_STORAGE_PATH = env_path("DATA_STORAGE_PATH", DATA_DIR / "storage")
 # A run does not start when less than this stays free at a LocalDir destination after it.
 FREE_SPACE_FLOOR = env_int("FREE_SPACE_FLOOR_MB", 1000) * 1_000_000
+# The alarm Space Low: less than this per cent of a destination is free, or it is full within so many days; 0: never.
+SPACE_LOW_PERCENT = env_int("SPACE_LOW_PERCENT", 5)
+SPACE_LOW_DAYS = env_int("SPACE_LOW_DAYS", 14)
 # Runs that are worked on at the same time, over all clusters; one cluster never has two.
 RUN_SLOTS = env_int("RUN_SLOTS", 2, least=1)
 RUN_TIME_LIMIT = env_int("RUN_TIME_LIMIT_SECONDS", 7200, least=60)

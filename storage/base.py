@@ -164,6 +164,17 @@ class PathType(ABC):
         """Return where the files go in a few words, for the list."""
         return str(parameters.get("server_ip", ""))
 
+    # The parameters that tell one destination from another, besides that of ``path_field``; none is a secret.
+    identity_fields: ClassVar[tuple[str, ...]] = ("server_ip", "port", "username")
+
+    def identity(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what is equal for two tasks where they store at the same place, with the same room for both."""
+        return tuple(str(parameters.get(name, "")) for name in (*self.identity_fields, self.path_field))
+
+    def title(self, parameters: Mapping[str, Any]) -> str:
+        """Return the name of the destination for people: server and directory."""
+        return f"{self.summary(parameters)} {parameters.get(self.path_field, '')}".strip()
+
     # Whether a new destination reads every archive back and compares it; without, sizes are compared.
     read_back_default: ClassVar[bool] = True
     # The form's field that holds the directory at the destination.

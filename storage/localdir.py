@@ -263,6 +263,14 @@ class LocalDir(PathType):
         """Return the host whose disk it is."""
         return str(settings.HOST_NAME)
 
+    def identity(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the host and the directory: whoever changes the data storage path changes the destination."""
+        return (str(settings.HOST_NAME), str(parameters.get(_LOOKED_UP) or self._root()))
+
+    def title(self, parameters: Mapping[str, Any]) -> str:
+        """Return the directory's name in the seed, and the host."""
+        return f"LocalBackup on {settings.HOST_NAME}"
+
     def connect(self, parameters: Mapping[str, Any], secrets: Mapping[str, str]) -> Store:
         """Open the directory, made where it is missing."""
         return LocalDirStore(Path(parameters.get(_LOOKED_UP) or self._root()))
@@ -285,14 +293,14 @@ class LocalDir(PathType):
     def place(self, directory: str) -> LocalPlace:
         """Return where the files of a task with this directory lie; nothing is made on the disk."""
         root = self._root()
-        return LocalPlace(f"{root / directory}/", _room(root), str(settings.HOST_NAME))
+        return LocalPlace(f"{root / directory}/", room(root), str(settings.HOST_NAME))
 
     def _root(self) -> Path:
         return data_storage_path() / "LocalBackup"
 
 
-def _room(path: Path) -> Space | None:
-    """Return the room on the disk that holds ``path`` or would hold it."""
+def room(path: Path) -> Space | None:
+    """Return the room on the disk that holds ``path`` or would hold it; None where the system does not tell."""
     for candidate in (path, *path.parents):
         try:
             figures = os.statvfs(candidate)

@@ -50,6 +50,7 @@ ALARMS: dict[str, AlarmType] = {
     "proof-overdue": AlarmType(
         "Proof Overdue", Severity.MINOR, "the check or rehearsal that is due, or another limit on the task"
     ),
+    "space-low": AlarmType("Space Low", Severity.MAJOR, "room that is found there again", action="Show tasks"),
 }
 # The most serious first, as the page lists them.
 SEVERITIES = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR, Severity.SUGGESTION)

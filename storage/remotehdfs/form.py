@@ -102,10 +102,16 @@ class RemoteHDFS(PathType):
     read_back_default = False
     available = True
     path_field = "target_path"
+    # A NameService of the same name may be that of another cluster.
+    identity_fields = ("name_service", "active_ip", "standby_ip", "username")
 
     def summary(self, parameters: Mapping[str, Any]) -> str:
         """Return the NameService and the directory."""
         return f"{parameters.get('name_service', '')}{parameters.get('target_path', '')}"
+
+    def title(self, parameters: Mapping[str, Any]) -> str:
+        """Return what ``summary`` says: the directory is in it."""
+        return self.summary(parameters)
 
     def path_of(self, shown: str) -> str:
         """Return the path in ``hdfs://nameservice/path``."""

@@ -18,7 +18,7 @@ from django.db.models import Case, Q, When
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
-from tasks.engine import proofs
+from tasks.engine import proofs, spaces
 from tasks.engine.clockback import put_right
 from tasks.engine.due import IS_DUE, queue_due
 from tasks.engine.kinds import after_loss
@@ -69,6 +69,7 @@ def tick(now: datetime) -> None:
         log.warning("run %s was given up: its worker was lost", run_id)
         _step("swept", partial(after_loss, run_id))
     _step("spool", sweep_spool)
+    _step("space", lambda: spaces.watch(now))
     _step("safety copies", lambda: remove_expired(now))
 
 

@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from tasks.engine import totals
+from tasks.engine.days import count_runs
 from tasks.engine.record import SHOWN, show_on_task
 from tasks.maintenance import about
 from tasks.models import BackupTask, Maintenance, Run
@@ -126,6 +127,7 @@ def _record(tasks: list[BackupTask], now: datetime) -> None:
     batch = _Batch(now, active, Maintenance.current())
     decided = {task.pk: batch.decide(task) for task in tasks}
     Run.objects.bulk_create(made := [run for runs in decided.values() for run in runs])
+    count_runs(made)
     totals.add(run for run in made if run.state == RunState.POSTPONED)
     for task in tasks:
         for run in decided[task.pk]:

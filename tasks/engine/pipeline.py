@@ -7,17 +7,19 @@ the moment its record is written under the lease. Whatever ends a run before tha
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from storage.base import Store
+from storage.base import Space, Store
 from storage.errors import ConsoleError, NoSpace, StoreError
 from storage.registry import get_path_type
-from tasks.engine import publishing, record, retention, sweep
+from tasks.engine import publishing, record, retention, spaces, sweep
 from tasks.engine.asking import Asking
 from tasks.engine.execution import Execution
 from tasks.engine.keeper import Keeper
@@ -31,6 +33,7 @@ from tasks.models import Run
 from tasks.sources.base import ServiceSpec, Survey
 from tasks.units import format_size
 
+log = logging.getLogger(__name__)
 # A later set is seldom much bigger than the one before; the first one is bounded by its source.
 GROWTH = 1.5
 
@@ -73,6 +76,7 @@ class Backup(Execution):
             publishing.publish(self.lease, snapshot, sealed, store, self.info)
             self.keep_copies(snapshot, store, keeper)
             self.synchronize(snapshot, store, keeper)
+            self.tell_space(snapshot, store)
             return self.outcome()
 
     def progress(self) -> dict[str, int | str]:
@@ -104,6 +108,7 @@ class Backup(Execution):
         last = record.kept_sets(snapshot.task_id).values_list("size", flat=True).first()
         need = min(source_bytes, int(last * GROWTH)) if last else source_bytes
         space = store.free_space()
+        self.record_space(snapshot, space)
         if not store.in_place:
             self._look_for_room_in_spool(need)
         if space is None:
@@ -198,3 +203,19 @@ class Backup(Execution):
             raise
         except RunEnded as error:
             self.warn(f"The copy on the standby node was broken off. {error} It is made up for at the next run.")
+
+    def tell_space(self, snapshot: Snapshot, store: Store) -> None:
+        """Put on record how much room is left now; a destination that does not answer that spoils no set."""
+        try:
+            self.record_space(snapshot, store.free_space())
+        except StoreError as error:
+            self.info(f"How much room is left was not told. {error}")
+
+    def record_space(self, snapshot: Snapshot, space: Space | None) -> None:
+        """Put the room at the destination on record; that the database is away is for the keeper to say."""
+        place = spaces.Place.of(snapshot.path_type, snapshot.destination)
+        try:
+            spaces.record(place, space, timezone.now(), snapshot.task_id)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("run %s: the room of %s is not on record, %s", self.run.pk, place.label, type(error).__name__)
+            connection.close()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from tasks.engine import totals
+from tasks.engine.days import CODES, count_runs
 from tasks.engine.outcome import Outcome as Outcome
 from tasks.engine.raising import tell
 from tasks.engine.restore import settling
@@ -21,14 +22,7 @@ from tasks.overdue import expected_after
 from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
 
 OUTCOMES_KEPT = 30
-_CODES = {
-    RunState.SUCCESSFUL: "s",
-    RunState.WARNINGS: "w",
-    RunState.FAILED: "f",
-    RunState.STOPPED: "x",
-    RunState.POSTPONED: "p",
-}
-OUTCOME_STATES = {code: state for state, code in _CODES.items()}
+OUTCOME_STATES = {code: state for state, code in CODES.items()}
 # Runs whose set is at its destination, and those of them whose set counts.
 STORED = Q(kind=Kind.BACKUP, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True)
 KEPT = STORED & Q(damaged_at__isnull=True)
@@ -108,6 +102,7 @@ def copy_to_task(run: Run) -> None:
     task = BackupTask.all_tasks.select_for_update().get(pk=run.task_id or 0)
     show_on_task(task, run)
     task.save(update_fields=SHOWN)
+    count_runs([run])
 
 
 def _copy_to_restoration(run: Run) -> None:
@@ -123,7 +118,7 @@ def _copy_to_restoration(run: Run) -> None:
 def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
     """Set the fields ``SHOWN`` of ``task`` from ``run``; one that is not its newest counts in the outcomes only."""
     if run.state not in ACTIVE:
-        task.outcomes = (task.outcomes + _CODES[RunState(run.state)])[-OUTCOMES_KEPT:]
+        task.outcomes = (task.outcomes + CODES[RunState(run.state)])[-OUTCOMES_KEPT:]
     if not newest:
         return
     task.last_run = run
@@ -170,10 +165,10 @@ def give_up(run: Run, reason: str, now: datetime) -> bool:
 
 
 def count_sets(task_id: int | None) -> int:
-    """Recount the sets that a task keeps where its newest one lies, store the figure on the task and return it."""
-    count = sets_beside_newest(task_id).count()
-    BackupTask.all_tasks.filter(pk=task_id or 0).update(sets_kept=count)
-    return count
+    """Recount the sets that a task keeps where its newest one lies, store count and bytes on it, return the count."""
+    kept = sets_beside_newest(task_id).order_by().aggregate(count=Count("pk"), bytes=Sum("size"))
+    BackupTask.all_tasks.filter(pk=task_id or 0).update(sets_kept=kept["count"], bytes_kept=kept["bytes"] or 0)
+    return int(kept["count"])
 
 
 def sets_beside_newest(task_id: int | None) -> QuerySet[Run]:

@@ -3,12 +3,14 @@
 from tasks.models.alarm import Alarm
 from tasks.models.audit import AuditEvent
 from tasks.models.cluster import Cluster, Node, Service
+from tasks.models.days import ClusterDay, TaskDay
 from tasks.models.maintenance import Maintenance
 from tasks.models.management import ManagementNodes
 from tasks.models.person import Preference
 from tasks.models.pulse import Pulse
 from tasks.models.restoration import Restoration, SafetyCopy
 from tasks.models.run import BackupFile, LogLine, Run
+from tasks.models.space import DestinationSpace, SpaceDay
 from tasks.models.task import BackupTask
 from tasks.models.total import RunTotal
 
@@ -18,6 +20,8 @@ __all__ = [
     "BackupFile",
     "BackupTask",
     "Cluster",
+    "ClusterDay",
+    "DestinationSpace",
     "LogLine",
     "Maintenance",
     "ManagementNodes",
@@ -29,4 +33,6 @@ __all__ = [
     "RunTotal",
     "SafetyCopy",
     "Service",
+    "SpaceDay",
+    "TaskDay",
 ]

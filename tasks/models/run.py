@@ -116,6 +116,8 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=("task", "-id")),
             models.Index(fields=("state", "queued_at")),
+            # What ended within 24 hours is counted without looking at the rows.
+            models.Index(fields=("ended_at", "kind", "state", "cluster"), name="run_ended"),
             models.Index(fields=("cluster", "queued_at"), condition=Q(state=RunState.WAITING), name="run_line"),
             models.Index(
                 fields=("verified_at",),

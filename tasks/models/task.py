@@ -78,6 +78,11 @@ class BackupTask(models.Model):
     # When the last good set was read back and compared; empty where only its size was.
     last_verified_at = models.DateTimeField(null=True, blank=True)
     sets_kept = models.PositiveIntegerField(default=0)
+    bytes_kept = models.BigIntegerField(default=0)
+    # Where its last run found how much room; none before that, and after the destination was changed.
+    space = models.ForeignKey(
+        "tasks.DestinationSpace", on_delete=models.SET_NULL, null=True, blank=True, related_name="tasks"
+    )
     # Sets are checked again, and the newest one is rehearsed, when their last proof is older than so many days.
     check_after_days = models.PositiveIntegerField("Check sets again after", null=True, blank=True, default=7)
     rehearse_after_days = models.PositiveIntegerField("Rehearse the newest set after", null=True, blank=True)
@@ -114,6 +119,11 @@ class BackupTask(models.Model):
             models.Index(fields=("-last_started_at",)),
             models.Index(fields=("next_run_at",), condition=models.Q(deleted_at__isnull=True), name="task_due"),
             models.Index(fields=("expected_at",), condition=models.Q(deleted_at__isnull=True), name="task_expected"),
+            models.Index(
+                fields=("last_success_at",),
+                condition=models.Q(deleted_at__isnull=True, suspended=False, mode=Mode.PERIODIC),
+                name="task_oldest_success",
+            ),
         ]
 
     def __str__(self) -> str:

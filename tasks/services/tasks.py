@@ -165,7 +165,11 @@ def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
         "check_after_days", "rehearse_after_days",
     ):  # fmt: skip
         setattr(task, name, getattr(draft, name))
+    place = _identity(task)
     task.destination = dict(draft.destination)
+    if _identity(task) != place:
+        # How much room there is elsewhere says nothing of this place.
+        task.space = None
     task.started = draft.started if draft.mode == Mode.PERIODIC else None
     schedule = task.schedule
     # Started is given to the minute: one that names the present minute is still to come.
@@ -173,6 +177,11 @@ def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
     task.next_run_at = None if schedule is None or task.suspended else schedule.first_after(minute)
     if schedule != before:
         task.expected_at = task.next_run_at
+
+
+def _identity(task: BackupTask) -> tuple[str, ...]:
+    """Return what tells the destination of a task from others."""
+    return get_path_type(task.path_type).identity(task.destination)
 
 
 def _keep_secrets(task: BackupTask, typed: dict[str, str]) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from storage.errors import NoSpace, PermissionDenied
 from storage.localdir import LocalDirStore, LocalUpload
-from tasks.engine import kinds, pipeline, record
+from tasks.engine import kinds, pipeline, record, spaces
 from tasks.engine.record import Outcome
 from tasks.engine.sweep import sweep_run
 from tasks.models import BackupFile, BackupTask, Node, Run, Service
@@ -58,6 +59,42 @@ def test_the_manifest_beside_says_what_the_archive_holds(task: BackupTask) -> No
     assert {member["name"].rstrip("/") for member in manifest["members"]} | {"MANIFEST.json"} == {
         name.rstrip("/") for name in members_of(file.path)
     }
+
+
+def test_the_room_at_the_destination_is_put_on_record(task: BackupTask) -> None:
+    run_now(task)
+    task.refresh_from_db()
+    assert task.space is not None
+    assert (task.space.path_type, task.space.read_by) == ("LocalDir", task)
+    assert task.space.total_bytes and task.space.days.count() == 1
+
+
+def test_a_destination_that_tells_no_room_in_the_end_spoils_no_set(
+    task: BackupTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = LocalDirStore.free_space, []
+
+    def once(store: LocalDirStore) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            raise PermissionDenied("Nobody may ask.")
+        return real(store)
+
+    monkeypatch.setattr(LocalDirStore, "free_space", once)
+    run = run_now(task)
+    assert run.state == RunState.SUCCESSFUL, log_of(run)
+    assert "How much room is left was not told. Nobody may ask." in log_of(run)
+
+
+def test_a_run_outlives_a_database_that_is_away_when_room_is_recorded(
+    task: BackupTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(spaces, "record", away)
+    run = run_now(task)
+    assert run.state == RunState.SUCCESSFUL, log_of(run)
 
 
 def test_the_list_is_told(task: BackupTask) -> None:
