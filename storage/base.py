@@ -165,11 +165,11 @@ class PathType(ABC):
         return str(parameters.get("server_ip", ""))
 
     # The parameters that tell one destination from another, besides that of ``path_field``; none is a secret.
-    identity_fields: ClassVar[tuple[str, ...]] = ("server_ip", "port", "username")
+    location_fields: ClassVar[tuple[str, ...]] = ("server_ip", "port", "username")
 
-    def identity(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    def location(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return what is equal for two tasks where they store at the same place, with the same room for both."""
-        return tuple(str(parameters.get(name, "")) for name in (*self.identity_fields, self.path_field))
+        return tuple(str(parameters.get(name, "")) for name in (*self.location_fields, self.path_field))
 
     def title(self, parameters: Mapping[str, Any]) -> str:
         """Return the name of the destination for people: server and directory."""

@@ -263,7 +263,7 @@ class LocalDir(PathType):
         """Return the host whose disk it is."""
         return str(settings.HOST_NAME)
 
-    def identity(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    def location(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the host and the directory: whoever changes the data storage path changes the destination."""
         return (str(settings.HOST_NAME), str(parameters.get(_LOOKED_UP) or self._root()))
 

@@ -103,7 +103,7 @@ class RemoteHDFS(PathType):
     available = True
     path_field = "target_path"
     # A NameService of the same name may be that of another cluster.
-    identity_fields = ("name_service", "active_ip", "standby_ip", "username")
+    location_fields = ("name_service", "active_ip", "standby_ip", "username")
 
     def summary(self, parameters: Mapping[str, Any]) -> str:
         """Return the NameService and the directory."""

@@ -49,7 +49,7 @@ class Place:
     def of(cls, path_type: str, parameters: Mapping[str, Any]) -> Place:
         """Return the place of a task's destination; raises KeyError for a path type that is gone."""
         found = get_path_type(path_type)
-        return cls(_key(path_type, *found.identity(parameters)), path_type, found.title(parameters), path_type == LOCAL)
+        return cls(_key(path_type, *found.location(parameters)), path_type, found.title(parameters), path_type == LOCAL)
 
 
 def limits() -> Limits:

@@ -8,7 +8,7 @@ from django.db import models
 class DestinationSpace(models.Model):
     """The room at one destination, or on a disk of the console itself, as it was last read.
 
-    ``key`` stands for the path type and the parameters that tell destinations apart (``PathType.identity``); no secret
+    ``key`` stands for the path type and the parameters that tell destinations apart (``PathType.location``); no secret
     is among them. Bytes are None where the destination does not tell. ``full_at`` is when it is full at the pace of the
     last weeks, None where that is not known or nothing grows.
     """

@@ -165,9 +165,9 @@ def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
         "check_after_days", "rehearse_after_days",
     ):  # fmt: skip
         setattr(task, name, getattr(draft, name))
-    place = _identity(task)
+    place = _location(task)
     task.destination = dict(draft.destination)
-    if _identity(task) != place:
+    if _location(task) != place:
         # How much room there is elsewhere says nothing of this place.
         task.space = None
     task.started = draft.started if draft.mode == Mode.PERIODIC else None
@@ -179,9 +179,9 @@ def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
         task.expected_at = task.next_run_at
 
 
-def _identity(task: BackupTask) -> tuple[str, ...]:
+def _location(task: BackupTask) -> tuple[str, ...]:
     """Return what tells the destination of a task from others."""
-    return get_path_type(task.path_type).identity(task.destination)
+    return get_path_type(task.path_type).location(task.destination)
 
 
 def _keep_secrets(task: BackupTask, typed: dict[str, str]) -> None:

@@ -70,7 +70,7 @@ def test_the_same_parameters_are_the_same_destination(path_type: str, parameters
 
 def test_no_path_type_tells_destinations_apart_by_a_secret() -> None:
     for path_type in all_path_types():
-        assert not set(path_type.identity_fields) & set(path_type.secret_fields), path_type.name
+        assert not set(path_type.location_fields) & set(path_type.secret_fields), path_type.name
 
 
 def test_local_dir_is_the_directory_on_this_host(settings: Any, tmp_path: Path) -> None:
