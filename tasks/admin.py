@@ -19,6 +19,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from tasks.audit import actor_of, record
 from tasks.models import AuditEvent, BackupFile, LogLine, Run
+from tasks.scope import narrowed
 
 # Generic for mypy only: Django's own classes take no type at run time.
 if TYPE_CHECKING:
@@ -43,12 +44,21 @@ class CappedPaginator(_Paginator):
 
 
 class ReadOnly(_ModelAdmin):
-    """Records that can be read and neither made, changed nor deleted."""
+    """Records that can be read and neither made, changed nor deleted.
 
+    ``cluster_path`` leads from a record to its cluster: people who are limited to some see the records of those.
+    """
+
+    cluster_path = ""
     actions = None
     show_full_result_count = False
     paginator = CappedPaginator
     list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the records that the person may see."""
+        records = super().get_queryset(request)
+        return narrowed(records, request.user, self.cluster_path) if self.cluster_path else records
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody may."""
@@ -67,6 +77,7 @@ class ReadOnly(_ModelAdmin):
 class AuditEventAdmin(ReadOnly):
     """Who did what."""
 
+    cluster_path = "cluster_id"
     list_display = ("at", "actor", "address", "verb", "target_kind", "target", "result")
     list_filter = ("result", "at")
     search_fields = ("actor", "verb", "target", "address")
@@ -77,6 +88,7 @@ class AuditEventAdmin(ReadOnly):
 class RunAdmin(ReadOnly):
     """What was run."""
 
+    cluster_path = "cluster"
     list_display = ("id", "task", "trigger", "state", "queued_at", "started_at", "ended_at", "size", "reason")
     list_filter = ("state", "trigger")
     list_select_related = ("task",)
@@ -89,6 +101,7 @@ class RunAdmin(ReadOnly):
 class BackupFileAdmin(ReadOnly):
     """What was published."""
 
+    cluster_path = "run__cluster"
     list_display = ("name", "run", "service", "size", "members", "version", "verified_at", "removed_at")
     list_select_related = ("run",)
     search_fields = ("name", "path", "sha256")
@@ -98,6 +111,7 @@ class BackupFileAdmin(ReadOnly):
 class LogLineAdmin(ReadOnly):
     """What runs said."""
 
+    cluster_path = "run__cluster"
     list_display = ("at", "run", "level", "text")
     list_filter = ("level",)
     list_select_related = ("run",)

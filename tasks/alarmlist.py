@@ -14,6 +14,7 @@ from tasks import alarms
 from tasks.alarms import SEVERITIES
 from tasks.listing import PACE_CALM
 from tasks.models import Alarm
+from tasks.scope import narrowed
 from tasks.selectors import number_in
 from tasks.states import Severity
 
@@ -71,9 +72,9 @@ class Chip:
     current: bool
 
 
-def whole(state: AlarmState, counts: dict[str, int]) -> dict[str, Any]:
-    """Return everything that the page shows; ``counts`` are those of ``alarms.counts``; three queries more."""
-    raised, cleared = alarms.uncleared(), Alarm.objects.filter(cleared_at__isnull=False)
+def whole(state: AlarmState, counts: dict[str, int], user: Any) -> dict[str, Any]:
+    """Return everything that the page shows to ``user``; ``counts`` are of ``alarms.counts``; three queries more."""
+    raised, cleared = narrowed(alarms.uncleared(), user), narrowed(Alarm.objects.filter(cleared_at__isnull=False), user)
     if state.severity:
         raised, cleared = raised.filter(severity=state.severity), cleared.filter(severity=state.severity)
     number = counts.get(state.severity, 0) if state.severity else sum(counts.values())

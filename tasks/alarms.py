@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from tasks.models import Alarm, Cluster
+from tasks.scope import narrowed
 from tasks.states import Severity
 
 
@@ -62,9 +64,9 @@ def uncleared() -> QuerySet[Alarm]:
     return Alarm.objects.filter(cleared_at__isnull=True)
 
 
-def counts() -> dict[str, int]:
-    """Return how many alarms of each severity are not cleared, the most serious first; one query."""
-    found = dict(uncleared().order_by().values_list("severity").annotate(number=Count("pk")))
+def counts(user: Any) -> dict[str, int]:
+    """Return how many alarms that ``user`` may see are not cleared, by severity, the most serious first; one query."""
+    found = dict(narrowed(uncleared(), user).order_by().values_list("severity").annotate(number=Count("pk")))
     return {severity: found[severity] for severity in SEVERITIES if found.get(severity)}
 
 

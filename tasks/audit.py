@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from tasks.models import AuditEvent
 from tasks.permissions import Asker
+from tasks.scope import cluster_of, covers
 
 _SECRET = re.compile(r"password|secret|token|private_key|passphrase", re.IGNORECASE)
 MASK = "******"
@@ -31,6 +32,10 @@ class Actor:
         """Tell whether the actor has ``permission``; the console itself has all."""
         asker: Asker | None = self.user
         return asker is None or asker.has_perm(permission)
+
+    def sees(self, thing: Model) -> bool:
+        """Tell whether ``thing`` belongs to a cluster that the actor may see, or to none; the console sees all."""
+        return self.user is None or covers(self.user, cluster_of(thing))
 
 
 CONSOLE = Actor("console")
@@ -70,6 +75,7 @@ def record(
         target_kind=str(target._meta.verbose_name),
         target_id=target.pk,
         target=str(target)[:255],
+        cluster_id=cluster_of(target),
         before=mask(before or {}),
         after=mask(after or {}),
         note=note,

@@ -135,7 +135,7 @@ class Shell:
     @cached_property
     def alarm_counts(self) -> dict[str, int]:
         """How many alarms of each severity are not cleared."""
-        return alarms.counts()
+        return alarms.counts(self.request.user)
 
     @cached_property
     def alarms(self) -> AlarmCount:

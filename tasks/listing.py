@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from tasks import selectors
@@ -91,9 +92,9 @@ def _chip(state: ListState, totals: dict[str, int], status: str, label: str, ico
     return Chip(status, label, totals[status], state.query(status=status), state.status == status, icon, css)
 
 
-def summary(state: ListState, since: int | None = None) -> dict[str, Any]:
+def summary(state: ListState, tasks: QuerySet[BackupTask], since: int | None = None) -> dict[str, Any]:
     """Return what stands above the table: totals, chips, and how many tasks are newer than ``since``; one query."""
-    found = selectors.totals(state, since)
+    found = selectors.totals(state, tasks, since)
     totals = found.by_status
     return {
         "state": state,
@@ -119,10 +120,10 @@ def here(state: ListState) -> str:
     return f"{reverse('tasks')}?{state.here}".rstrip("?")
 
 
-def whole(state: ListState) -> dict[str, Any]:
-    """Return everything the page of the list shows, in four queries at most."""
-    above = summary(state)
-    page = selectors.page_of(state, above["totals"][state.status])
+def whole(state: ListState, tasks: QuerySet[BackupTask]) -> dict[str, Any]:
+    """Return everything the page of the list shows of ``tasks``, in four queries at most."""
+    above = summary(state, tasks)
+    page = selectors.page_of(state, tasks, above["totals"][state.status])
     rows = rows_of(page.tasks)
     return (
         above
@@ -137,13 +138,13 @@ def whole(state: ListState) -> dict[str, Any]:
     )
 
 
-def cells(state: ListState, ids: list[int], newest: int | None) -> dict[str, Any]:
-    """Return the rows of ``ids`` anew, which of them are gone, and what stands above the table.
+def cells(state: ListState, tasks: QuerySet[BackupTask], ids: list[int], newest: int | None) -> dict[str, Any]:
+    """Return those of ``tasks`` with ``ids`` anew, which of them are gone, and what stands above the table.
 
     ``newest`` is the highest key that the page knows; it is told how many tasks were made since.
     """
-    found = {task.pk: task for task in selectors.with_last_run(BackupTask.objects.filter(pk__in=ids))}
+    found = {task.pk: task for task in selectors.with_last_run(tasks.filter(pk__in=ids))}
     rows = rows_of(found[pk] for pk in ids if pk in found)
-    above = summary(state, newest)
+    above = summary(state, tasks, newest)
     gone = [pk for pk in ids if pk not in found]
     return above | refresh(state, rows, above["newest"]) | {"rows": rows, "gone": gone}

@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Callable
 from functools import cache
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
@@ -30,11 +31,18 @@ def zone_named(name: str | None) -> zoneinfo.ZoneInfo | None:
 def preference_of(request: HttpRequest) -> Preference | None:
     """Return what the person chose, read once per request; None for a person who chose nothing."""
     if not hasattr(request, "_preference"):
-        user = request.user
-        found = Preference.objects.filter(user_id=user.pk).first() if user.is_authenticated else None
-        request._preference = found  # type: ignore[attr-defined]
+        request._preference = _own_rows(request.user)  # type: ignore[attr-defined]
     chosen: Preference | None = request._preference  # type: ignore[attr-defined]
     return chosen
+
+
+def _own_rows(user: User | AnonymousUser) -> Preference | None:
+    """Read what the console keeps of a person in one query, and leave it at ``user`` for ``tasks.scope``."""
+    if not isinstance(user, User):
+        return None
+    known = User.objects.select_related("preference", "person").only("pk", "preference", "person").get(pk=user.pk)
+    user._state.fields_cache.update(known._state.fields_cache)
+    return getattr(known, "preference", None)
 
 
 class ViewerZoneMiddleware:

@@ -15,6 +15,7 @@ MANAGE = "tasks.manage_task"
 INVENTORY = "tasks.manage_inventory"
 SYSTEM = "tasks.manage_system"
 RESTORE = "tasks.restore"
+PEOPLE = "tasks.manage_people"
 AUDIT = "tasks.view_auditevent"
 
 _RECORDS = ("tasks.view_auditevent", "tasks.view_run", "tasks.view_backupfile", "tasks.view_logline")
@@ -34,7 +35,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     BACKUP_ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY),
     RESTORE_ADMINISTRATOR: (VIEW, RESTORE),
     AUDITOR: _RECORDS,
-    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, SYSTEM, RESTORE, *_RECORDS, *_PEOPLE, *_QUEUE),
+    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, SYSTEM, RESTORE, PEOPLE, *_RECORDS, *_PEOPLE, *_QUEUE),
 }
 
 

@@ -15,7 +15,7 @@ from tasks.engine.restore.standing import TOUCHED, touched
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import Restoration, Run
 from tasks.restoration_steps import moment_of, step_named
-from tasks.restorations import Row, rows_of, runs_of, safety_copies
+from tasks.restorations import Row, rows_of, runs_of, safety_copies_of
 from tasks.states import Kind, RunState
 from tasks.steplist import shown_steps
 
@@ -60,7 +60,7 @@ def parts(restoration: Restoration, now: datetime) -> dict[str, Any]:
         "loss": loss_of(run),
         "orphans": list(known.get("orphans") or []),
         "orphans_count": int(known.get("orphans_count") or len(known.get("orphans") or [])),
-        "copies": safety_copies(restoration),
+        "copies": safety_copies_of(restoration),
         "size": sum(int(file.get("size") or 0) for file in restoration.files),
     }
 

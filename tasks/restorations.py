@@ -17,6 +17,7 @@ from tasks.models import Restoration, Run, SafetyCopy
 from tasks.models.run import RESTORES
 from tasks.restoration_steps import awaits, per_cent, words_of
 from tasks.rows import Line, below_status, lines_of, place_of
+from tasks.scope import narrowed
 from tasks.states import ACTIVE, GOOD, RunState
 from tasks.units import format_duration
 
@@ -145,14 +146,14 @@ class Page:
     newest: int
 
 
-def restorations() -> QuerySet[Restoration]:
-    """Return the restoration tasks with what a row needs."""
-    return Restoration.objects.select_related("cluster", "last_run")
+def restorations(user: Any) -> QuerySet[Restoration]:
+    """Return the restoration tasks that ``user`` may see, with what a row needs."""
+    return narrowed(Restoration.objects.select_related("cluster", "last_run"), user)
 
 
-def page_of(before: int | None, cluster: int | None) -> Page:
+def page_of(user: Any, before: int | None, cluster: int | None) -> Page:
     """Return the restoration tasks older than the one with the key ``before``, or the newest ones; two queries."""
-    found = restorations().order_by("-pk")
+    found = restorations(user).order_by("-pk")
     if cluster:
         found = found.filter(cluster_id=cluster)
     if before:
@@ -175,9 +176,10 @@ def runs_of(restoration: Restoration) -> QuerySet[Run]:
     return restoration.runs.filter(kind__in=RESTORES).order_by("-pk")
 
 
-def restorable_sets(before: int | None, cluster: int | None) -> tuple[list[Run], int | None]:
+def restorable_sets(user: Any, before: int | None, cluster: int | None) -> tuple[list[Run], int | None]:
     """Return the backup runs whose set can be restored, newest first, by pages; and the key of the next page."""
-    found = Run.objects.filter(KEPT).order_by("-pk").select_related("task", "cluster").prefetch_related("files")
+    found = narrowed(Run.objects.filter(KEPT), user).order_by("-pk")
+    found = found.select_related("task", "cluster").prefetch_related("files")
     if cluster:
         found = found.filter(cluster_id=cluster)
     if before:
@@ -206,12 +208,18 @@ class Copies:
         return self.keep_until is not None and self.keep_until <= timezone.now()
 
 
-def safety_copies(restoration: Restoration | None = None) -> list[Copies]:
-    """Return what is kept, newest first, of one restoration task or of all; one query."""
-    kept = SafetyCopy.objects.filter(made_at__isnull=False, removed_at__isnull=True, put_back_at__isnull=True)
-    kept = kept.exclude(path="")
-    if restoration is not None:
-        kept = kept.filter(restoration=restoration)
+def safety_copies_of(restoration: Restoration) -> list[Copies]:
+    """Return what is kept of one restoration task, newest first; one query."""
+    return _copies(SafetyCopy.objects.filter(restoration=restoration))
+
+
+def all_safety_copies(user: Any) -> list[Copies]:
+    """Return all that is kept of clusters that ``user`` may see, newest first; one query."""
+    return _copies(narrowed(SafetyCopy.objects.all(), user))
+
+
+def _copies(copies: QuerySet[SafetyCopy]) -> list[Copies]:
+    kept = copies.filter(made_at__isnull=False, removed_at__isnull=True, put_back_at__isnull=True).exclude(path="")
     groups = kept.values("run_id", "cluster__name", "restoration__name", "restoration__last_state").annotate(
         first=Min("made_at"),
         until=Max("keep_until"),

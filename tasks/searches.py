@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.contrib.sessions.backends.base import SessionBase
+from django.db.models import QuerySet
 
 from storage.errors import ConsoleError
 from tasks import vault
@@ -40,14 +41,14 @@ def keep(session: SessionBase, search: Search, person: int, now: datetime) -> No
     }
 
 
-def kept(session: SessionBase, person: int, now: datetime) -> Search:
-    """Return the search of the session; raise ``SearchOver`` where there is none that holds."""
+def kept(session: SessionBase, person: int, now: datetime, clusters: QuerySet[Cluster]) -> Search:
+    """Return the search of the session for one of ``clusters``; raise ``SearchOver`` where there is none that holds."""
     stored = session.get(_KEY)
     over = SearchOver("The search for sets is over.", cure="Fill in the fields and find the sets again.")
     if not stored or not timedelta(0) <= now - datetime.fromisoformat(stored["begun"]) < LASTS:
         forget(session)
         raise over
-    cluster = Cluster.objects.filter(pk=stored["cluster"]).first()
+    cluster = clusters.filter(pk=stored["cluster"]).first()
     if cluster is None:
         raise over
     return Search(

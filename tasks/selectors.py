@@ -117,9 +117,8 @@ def place_fields() -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def narrowed(state: ListState) -> QuerySet[BackupTask]:
-    """Return the tasks that the state lets through, whatever their status."""
-    tasks = BackupTask.objects.all()
+def filtered(state: ListState, tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
+    """Return those of ``tasks`` that the state lets through, whatever their status."""
     if state.q:
         found = Q(name__icontains=state.q)
         for name in place_fields():
@@ -155,15 +154,15 @@ class Totals:
     created: int
 
 
-def totals(state: ListState, since: int | None = None) -> Totals:
-    """Count the tasks that the state lets through, and those made after the task with the key ``since``; one query.
+def totals(state: ListState, tasks: QuerySet[BackupTask], since: int | None = None) -> Totals:
+    """Count those of ``tasks`` that the state lets through, and those made after the one with the key ``since``.
 
-    The status of the state narrows only ``created``: the others are the figures beside the choices of it.
+    The status of the state narrows only ``created``: the others are the figures beside the choices of it. One query.
     """
     wanted = {f"n_{status}": Count("pk", filter=has_status(status)) for status in STATUSES}
     made = Q(pk__gt=since) & has_status(state.status) if since is not None else Q(pk=None)
     found = (
-        narrowed(state)
+        filtered(state, tasks)
         .order_by()
         .aggregate(n_=Count("pk"), newest=Max("pk"), created=Count("pk", filter=made), **wanted)
     )
@@ -204,11 +203,11 @@ def with_last_run(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
     return tasks.select_related("cluster", "last_run").defer(*heavy)
 
 
-def page_of(state: ListState, total: int) -> Page:
-    """Return the page that the state names, or the last one where there are fewer; one query."""
+def page_of(state: ListState, tasks: QuerySet[BackupTask], total: int) -> Page:
+    """Return the page of ``tasks`` that the state names, or the last one where there are fewer; one query."""
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(state.page, pages)
     start = (number - 1) * PAGE_SIZE
-    rows = with_last_run(ordered(with_status(narrowed(state), state.status), state.sort))
-    tasks = list(rows[start : start + PAGE_SIZE])
-    return Page(tasks, number, pages, start + 1 if tasks else 0, start + len(tasks), total)
+    rows = with_last_run(ordered(with_status(filtered(state, tasks), state.status), state.sort))
+    shown = list(rows[start : start + PAGE_SIZE])
+    return Page(shown, number, pages, start + 1 if shown else 0, start + len(shown), total)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils import timezone
@@ -21,7 +22,7 @@ from storage.registry import available_path_types, get_path_type
 from tasks.errors import Refused
 from tasks.forms.schedule import ScheduleForm
 from tasks.forms.task import ALL, SOME, ConfigureForm, CreateForm, ServicesForm
-from tasks.models import BackupTask
+from tasks.models import BackupTask, Cluster
 from tasks.schedule import Schedule
 from tasks.services import TaskDraft
 from tasks.states import Mode, PeriodUnit
@@ -146,11 +147,11 @@ def initial_schedule(form: ScheduleForm) -> Schedule | None:
     return Schedule(form.initial["started"], int(period), str(unit), timezone.get_default_timezone())
 
 
-def open_create(initial: Mapping[str, Any] | None = None) -> TaskEditor:
-    """Return the form for a new task; ``initial`` may hold values of both its halves."""
-    values = dict(initial or {})
+def open_create(clusters: QuerySet[Cluster], initial: Mapping[str, Any]) -> TaskEditor:
+    """Return the form for a new task of one of ``clusters``; ``initial`` may hold values of both its halves."""
+    values = dict(initial)
     path_type = chosen_path_type(values.get("path_type"))
-    form = CreateForm(initial=values)
+    form = CreateForm(clusters=clusters, initial=values)
     if form.backup_object:
         form.initial.setdefault("cluster", form.backup_object.pk)
     form.initial["path_type"] = path_type.name
@@ -164,9 +165,9 @@ def open_configure(task: BackupTask) -> TaskEditor:
     return TaskEditor(form, path_type, _stored_destination(task, path_type), task)
 
 
-def posted(data: QueryDict, task: BackupTask | None = None) -> TaskEditor:
+def posted(data: QueryDict, clusters: QuerySet[Cluster], task: BackupTask | None = None) -> TaskEditor:
     """Return the form as it was sent, to be checked with ``is_valid``."""
-    form = _bound(data, task)
+    form = _bound(data, clusters, task)
     path_type = get_path_type(task.path_type) if task else chosen_path_type(data.get("path_type"))
     if data.get(SHOWN, path_type.name) != path_type.name:
         kept = {"copies": data["copies"]} if data.get("copies") else {}
@@ -177,9 +178,9 @@ def posted(data: QueryDict, task: BackupTask | None = None) -> TaskEditor:
     return TaskEditor(form, path_type, path_type.form_class(data, network=network))
 
 
-def shown_again(data: QueryDict, task: BackupTask | None = None) -> TaskEditor:
+def shown_again(data: QueryDict, clusters: QuerySet[Cluster], task: BackupTask | None = None) -> TaskEditor:
     """Return the form as it was sent without judging it: somebody asked for other fields, not to save."""
-    editor = posted(data, task)
+    editor = posted(data, clusters, task)
     editor.unseen = False
     for form in (editor.form, editor.destination):
         unjudged(form)
@@ -239,8 +240,10 @@ def _free_name(name: str) -> str:
     return next(candidate for candidate in tries if candidate not in taken)
 
 
-def _bound(data: QueryDict, task: BackupTask | None) -> ServicesForm:
-    return ConfigureForm(data, task=task, initial=stored_values(task)) if task else CreateForm(data)
+def _bound(data: QueryDict, clusters: QuerySet[Cluster], task: BackupTask | None) -> ServicesForm:
+    if task is not None:
+        return ConfigureForm(data, task=task, initial=stored_values(task))
+    return CreateForm(data, clusters=clusters)
 
 
 def _stored_destination(task: BackupTask, path_type: PathType, data: QueryDict | None = None) -> DestinationForm:

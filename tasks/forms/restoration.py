@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 from storage.base import DestinationForm, PathType
@@ -120,7 +121,7 @@ def source_form_class(name: str) -> type[SourceForm]:
 
 
 class RestorationForm(forms.Form):
-    """What a restoration task is called, and whose metadata it restores."""
+    """What a restoration task is called, and whose metadata it restores: that of one of ``clusters``."""
 
     name = forms.CharField(
         label="Task Name",
@@ -132,7 +133,7 @@ class RestorationForm(forms.Form):
     )
     cluster = forms.ModelChoiceField(
         label="Recovery Object",
-        queryset=Cluster.objects.order_by("name"),
+        queryset=Cluster.objects.none(),
         empty_label=None,
         help_text="The cluster whose metadata is restored.",
         error_messages={
@@ -149,10 +150,13 @@ class RestorationForm(forms.Form):
         },
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, clusters: QuerySet[Cluster], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["path_type"]
+        self.clusters = clusters
+        chosen, field = self.fields["cluster"], self.fields["path_type"]
+        assert isinstance(chosen, forms.ModelChoiceField)
         assert isinstance(field, forms.ChoiceField)
+        chosen.queryset = clusters
         field.choices = [(kind.name, kind.name) for kind in available_path_types()]
 
     def clean_name(self) -> str:
@@ -169,8 +173,7 @@ class RestorationForm(forms.Form):
     def network(self) -> str:
         """The IP mode of the cluster that was chosen, else of the first one."""
         wanted = self.data.get("cluster") if self.is_bound else self.initial.get("cluster")
-        clusters = Cluster.objects.order_by("name")
-        chosen = clusters.filter(pk=str(wanted)) if str(wanted or "").isdecimal() else clusters
+        chosen = self.clusters.filter(pk=str(wanted)) if str(wanted or "").isdecimal() else self.clusters
         found = chosen.first()
         return found.ip_mode if found else "ipv4"
 
@@ -221,25 +224,25 @@ class SourceEditor:
         )
 
 
-def open_source(initial: Mapping[str, Any]) -> SourceEditor:
+def open_source(clusters: QuerySet[Cluster], initial: Mapping[str, Any]) -> SourceEditor:
     """Return the empty form with ``initial`` values; secrets are never among them."""
     path_type = chosen_path_type(initial.get("path_type"))
-    form = RestorationForm(initial={**initial, "path_type": path_type.name})
+    form = RestorationForm(clusters=clusters, initial={**initial, "path_type": path_type.name})
     return SourceEditor(form, path_type, fresh_source(path_type, form.network))
 
 
-def posted_source(data: QueryDict) -> SourceEditor:
+def posted_source(data: QueryDict, clusters: QuerySet[Cluster]) -> SourceEditor:
     """Return the form as it was sent, to be checked with ``is_valid``."""
-    form = RestorationForm(data)
+    form = RestorationForm(data, clusters=clusters)
     path_type = chosen_path_type(data.get("path_type"))
     if data.get(SHOWN, path_type.name) != path_type.name:
         return SourceEditor(form, path_type, fresh_source(path_type, form.network), unseen=True)
     return SourceEditor(form, path_type, source_form_class(path_type.name)(data, network=form.network))
 
 
-def shown_source_again(data: QueryDict) -> SourceEditor:
+def shown_source_again(data: QueryDict, clusters: QuerySet[Cluster]) -> SourceEditor:
     """Return the form as it was sent without judging it: somebody asked for other fields or for Verify."""
-    editor = posted_source(data)
+    editor = posted_source(data, clusters)
     editor.unseen = False
     for form in (editor.form, editor.destination):
         unjudged(form)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from storage.registry import available_path_types
 from tasks import sources
@@ -60,7 +61,7 @@ class ServicesForm(ProofForm, ScheduleForm):
 
 
 class CreateForm(ServicesForm):
-    """Everything that is decided once, when a task is created."""
+    """Everything that is decided once, when a task is created; ``clusters`` are those to choose from."""
 
     name = forms.CharField(
         label="Name",
@@ -71,7 +72,7 @@ class CreateForm(ServicesForm):
     )
     cluster = forms.ModelChoiceField(
         label="Backup Object",
-        queryset=Cluster.objects.order_by("name"),
+        queryset=Cluster.objects.none(),
         empty_label=None,
         error_messages={
             "required": "Choose the cluster that is backed up.",
@@ -107,9 +108,12 @@ class CreateForm(ServicesForm):
         "path_type",
     )  # fmt: skip
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, clusters: QuerySet[Cluster], **kwargs: Any) -> None:
+        self.clusters = clusters
         super().__init__(*args, **kwargs)
-        name, known = self.fields["name"], sources.all()
+        name, known, chosen = self.fields["name"], sources.all(), self.fields["cluster"]
+        assert isinstance(chosen, forms.ModelChoiceField)
+        chosen.queryset = clusters
         name.widget.attrs["maxlength"] = NAME_LIMIT
         _choices(self.fields["sources"], [(source.key, source.label) for source in known])
         _choices(self.fields["path_type"], [(kind.name, kind.name) for kind in available_path_types()])
@@ -120,10 +124,9 @@ class CreateForm(ServicesForm):
     def chosen_cluster(self) -> Cluster | None:
         """Return the cluster that was chosen, else the first one."""
         wanted = self.data.get("cluster") if self.is_bound else self.initial.get("cluster")
-        clusters = Cluster.objects.order_by("name")
         if str(wanted or "").isdecimal():
-            return clusters.filter(pk=str(wanted)).first()
-        return clusters.first()
+            return self.clusters.filter(pk=str(wanted)).first()
+        return self.clusters.first()
 
     def clean_name(self) -> str:
         """Hold the name against the rule of names and against the names of other tasks."""

@@ -6,7 +6,7 @@ from tasks.models.cluster import Cluster, Node, Service
 from tasks.models.days import ClusterDay, TaskDay
 from tasks.models.maintenance import Maintenance
 from tasks.models.management import ManagementNodes
-from tasks.models.person import Preference
+from tasks.models.person import FormerPassword, Person, PersonSession, Preference
 from tasks.models.pulse import Pulse
 from tasks.models.restoration import Restoration, SafetyCopy
 from tasks.models.run import BackupFile, LogLine, Run
@@ -22,10 +22,13 @@ __all__ = [
     "Cluster",
     "ClusterDay",
     "DestinationSpace",
+    "FormerPassword",
     "LogLine",
     "Maintenance",
     "ManagementNodes",
     "Node",
+    "Person",
+    "PersonSession",
     "Preference",
     "Pulse",
     "Restoration",

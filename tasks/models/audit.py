@@ -37,6 +37,9 @@ class AuditEvent(models.Model):
     target_kind = models.CharField(max_length=40)
     target_id = models.BigIntegerField(null=True)
     target = models.CharField(max_length=255)
+    # The key of the cluster that it concerns, if any: a number only, for the event outlives the cluster. Zero where
+    # nobody knows any more which cluster that was.
+    cluster_id = models.BigIntegerField(null=True)
     result = models.CharField(max_length=10, choices=Result.choices, default=Result.SUCCESSFUL)
     before: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict)
     after: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict)

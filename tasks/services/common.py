@@ -14,10 +14,18 @@ from tasks.models import AuditEvent
 
 
 def require(actor: Actor, permission: str, verb: str, target: Model) -> None:
-    """Raise ``PermissionDenied``, and put the attempt on record, unless the actor has ``permission``."""
+    """Raise ``PermissionDenied``, and put the attempt on record, unless the actor has ``permission``.
+
+    The cluster of ``target`` has to be one that the actor may see: pages do not find others, and this is the second
+    guard behind them.
+    """
     if actor.may(permission):
-        return
-    audit.record(actor, verb, target, result=AuditEvent.Result.REFUSED, note=f"needs {permission}")
+        if actor.sees(target):
+            return
+        note = "the cluster is not one of theirs"
+    else:
+        note = f"needs {permission}"
+    audit.record(actor, verb, target, result=AuditEvent.Result.REFUSED, note=note)
     raise PermissionDenied(f"{actor.name} may not do this: {verb} {target}.")
 
 

@@ -25,6 +25,7 @@ from tasks.findsets import FoundSet, Index, Named, SourcePath, describe, index_o
 from tasks.models import Cluster, Restoration
 from tasks.services.common import require
 from tasks.services.restorations import RestorationDraft, create_restoration
+from tasks.services.sight import Sight, sight_of
 from tasks.services.verify import slots
 
 log = logging.getLogger(__name__)
@@ -96,12 +97,15 @@ def find_sets(actor: Actor, search: Search, page: int = 1) -> FoundPage:
     require(actor, permissions.RESTORE, VERB, search.restoration)
     zone = timezone.get_default_timezone()
 
+    sight = sight_of(actor)
+
     def look(store: Store, check: Callable[[], None]) -> FoundPage:
-        index = _index(search, store, check)
+        index = _index(search, store, check, sight)
         pages = max(1, -(-len(index.sets) // PAGE_SIZE))
         number = max(1, min(page, pages))
         shown = index.sets[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-        return FoundPage(describe(store, shown, zone, check), number, pages, len(index.sets), index.others)
+        found = sight.shown(describe(store, shown, zone, check))
+        return FoundPage(found, number, pages, len(index.sets), index.others)
 
     return _within(search, look)
 
@@ -113,12 +117,13 @@ def restore_found(actor: Actor, search: Search, key: str, name: str, now: dateti
     errors of ``storage.errors``.
     """
     require(actor, permissions.RESTORE, "create restoration", search.restoration)
-    zone = timezone.get_default_timezone()
+    zone, sight = timezone.get_default_timezone(), sight_of(actor)
 
     def look(store: Store, check: Callable[[], None]) -> FoundSet | None:
         only = key.partition("/")[0] or search.source.directory
-        named = [one for one in index_of(store, check, only).sets if _is_meant(one, key, search.source)]
-        return next(iter(describe(store, named[:1], zone, check)), None)
+        index = sight.within(index_of(store, check, only))
+        named = [one for one in index.sets if _is_meant(one, key, search.source)]
+        return next(iter(sight.shown(describe(store, named[:1], zone, check))), None)
 
     found = _within(search, look)
     if found is None:
@@ -157,11 +162,13 @@ def _is_meant(named: Named, key: str, source: SourcePath) -> bool:
     return named.key == key
 
 
-def _index(search: Search, store: Store, check: Callable[[], None]) -> Index:
-    """Return what the names tell; a directory that was asked for by name has to be there."""
-    index = index_of(store, check, search.source.directory)
-    if search.source.directory and not index.sets and search.source.directory not in store.directories():
-        raise PathMissing(f"{search.source.directory} is not there.", cure="Check Source Path.", field="source_path")
+def _index(search: Search, store: Store, check: Callable[[], None], sight: Sight) -> Index:
+    """Return what the names tell; a directory that was asked for by name has to be there, and in sight."""
+    directory = search.source.directory
+    index = sight.within(index_of(store, check, directory))
+    hidden = directory in sight.directories
+    if directory and not index.sets and (hidden or directory not in store.directories()):
+        raise PathMissing(f"{directory} is not there.", cure="Check Source Path.", field="source_path")
     return index
 
 

@@ -13,7 +13,7 @@ from storage.checks import Check
 from storage.errors import StoreError
 from storage.judging import host_key_check
 from storage.registry import get_path_type
-from tasks import audit, permissions, sources
+from tasks import audit, permissions, scope, sources
 from tasks.audit import Actor
 from tasks.engine.archive.manifest import MANIFEST_NAME
 from tasks.engine.restore import standing
@@ -42,7 +42,7 @@ Thing = TypeVar("Thing", bound=Model)
 
 
 def save_cluster(actor: Actor, cluster: Cluster) -> Cluster:
-    """Create or change a cluster; a new one gets its first service, *IoTDB*.
+    """Create or change a cluster; a new one gets its first service, *IoTDB*, and is in sight of who registered it.
 
     ``cluster.version`` is the one that the person read: raises ``EditConflict`` when somebody else saved it since.
     """
@@ -57,6 +57,7 @@ def save_cluster(actor: Actor, cluster: Cluster) -> Cluster:
         _save(actor, cluster, _CLUSTER)
         if fresh:
             Service.objects.create(cluster=cluster, name="IoTDB")
+            scope.include(actor.user, cluster)
     return cluster
 
 

@@ -48,8 +48,9 @@ class TaskDraft:
 
 def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
     """Create a task; raise ``Refused`` naming the field where its name is taken."""
-    task = BackupTask(name=draft.name, created_at=now, created_by=actor.name, policy=Policy.FULL)
+    task = BackupTask(name=draft.name, cluster=draft.cluster, created_at=now, created_by=actor.name, policy=Policy.FULL)
     require(actor, permissions.MANAGE, "create task", task)
+    _require_own_services(draft.cluster, draft)
     _apply(task, draft, now)
     try:
         with transaction.atomic():
@@ -69,6 +70,7 @@ def configure_task(actor: Actor, task: BackupTask, version: int, draft: TaskDraf
     ``EditConflict`` when somebody else saved the task since.
     """
     require(actor, permissions.MANAGE, "configure task", task)
+    _require_own_services(task.cluster, draft)
     try:
         return _configure(actor, task, version, draft, now)
     except IntegrityError as error:
@@ -102,6 +104,12 @@ def _configure(actor: Actor, task: BackupTask, version: int, draft: TaskDraft, n
         new |= dict.fromkeys(draft.secrets, audit.MASK)
         audit.record(actor, "configure task", current, before=old, after=new)
     return current
+
+
+def _require_own_services(cluster: Cluster, draft: TaskDraft) -> None:
+    foreign = [] if draft.all_services else [one.name for one in draft.services if one.cluster_id != cluster.pk]
+    if foreign:
+        raise Refused(f"{', '.join(foreign)} is not a service of {cluster.name}.", field="services")
 
 
 def suspend_task(actor: Actor, task: BackupTask, now: datetime) -> None:

@@ -62,6 +62,8 @@ def verify_draft(actor: Actor, draft: DestinationDraft) -> Iterator[Check]:
     The form has seen to it that these go to the server and account only that they were given for.
     """
     require(actor, permissions.MANAGE, VERB, draft.task)
+    for service in draft.services:
+        require(actor, permissions.MANAGE, VERB, service)
     return _verified(actor, draft)
 
 

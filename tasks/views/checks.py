@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -14,7 +14,7 @@ from tasks import permissions, services
 from tasks.audit import actor_of
 from tasks.models import Cluster, Node, Service
 from tasks.sources.base import Finding
-from tasks.views.common import needs
+from tasks.views.common import needs, row_or_404
 
 RESULTS = {"ok": "OK", "warning": "Warning", "failed": "Failed"}
 _MANY = {"ok": "OK", "warning": "warnings", "failed": "failed"}
@@ -24,7 +24,7 @@ _MANY = {"ok": "OK", "warning": "warnings", "failed": "failed"}
 @require_POST
 def node_check(request: HttpRequest, pk: int) -> HttpResponse:
     """Look at a node's IoTDB home now, and say what is there."""
-    node = get_object_or_404(Node.objects.select_related("service__cluster"), pk=pk)
+    node = row_or_404(request, Node.objects.select_related("service__cluster"), pk, "service__cluster")
     return _page(request, node, node.service.cluster, services.check_node(actor_of(request), node))
 
 
@@ -32,7 +32,7 @@ def node_check(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def service_check(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask the IoTDB of a service now, and say what it answers."""
-    service = get_object_or_404(Service.objects.select_related("cluster"), pk=pk)
+    service = row_or_404(request, Service.objects.select_related("cluster"), pk)
     return _page(request, service, service.cluster, services.check_service(actor_of(request), service))
 
 

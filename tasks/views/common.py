@@ -7,13 +7,17 @@ from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db.models import Manager, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import render, resolve_url
+from django.shortcuts import get_object_or_404, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from storage.errors import ConsoleError
+from tasks.models import Cluster
+from tasks.scope import narrowed
 
+Row = TypeVar("Row", bound=Model)
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
@@ -21,6 +25,16 @@ def needs(permission: str) -> Callable[[View], View]:
     """Return a decorator that lets only people with ``permission`` in; everybody else gets the page for 403."""
     decorator: Callable[[View], View] = permission_required(permission, raise_exception=True)
     return decorator
+
+
+def row_or_404(request: HttpRequest, rows: Manager[Row] | QuerySet[Row], pk: int, path: str = "cluster") -> Row:
+    """Return the row; 404 where it is not there, and where the person may not see its cluster (``tasks.scope``)."""
+    return get_object_or_404(narrowed(rows.all(), request.user, path), pk=pk)
+
+
+def clusters_of(request: HttpRequest) -> QuerySet[Cluster]:
+    """Return the clusters that the person may see, by name."""
+    return narrowed(Cluster.objects.order_by("name"), request.user, "pk")
 
 
 def wanted_next(request: HttpRequest) -> str:

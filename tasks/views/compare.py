@@ -18,7 +18,7 @@ from tasks.views.runs import task_of
 @needs(permissions.VIEW)
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the differences of the sets ``before`` and ``now``, by default of the two newest."""
-    task = task_of(pk)
+    task = task_of(request, pk)
     runs = choices(task.pk)
     before, now = pick(runs, number_in(request.GET.get("before", "")), number_in(request.GET.get("now", "")))
     sick = [run for run in (before, now) if run is not None and run.healthy is False]

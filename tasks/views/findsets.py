@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -33,7 +33,7 @@ from tasks.forms.restoration import (
 from tasks.models import Cluster, Run
 from tasks.selectors import number_in
 from tasks.services.findsets import Search
-from tasks.views.common import back_to, needs, tell_refusal
+from tasks.views.common import back_to, clusters_of, needs, row_or_404, tell_refusal
 from tasks.views.verify import Report, answer, wrong_fields
 
 SHOW_FIELDS = "show_fields"
@@ -57,8 +57,8 @@ class SourceReport(Report):
 def from_runs(request: HttpRequest) -> HttpResponse:
     """Show the sets that this console made and that are still there, to choose one."""
     before, cluster = number_in(request.GET.get("before", "")), number_in(request.GET.get("cluster", ""))
-    runs, older = restorations.restorable_sets(before, cluster)
-    clusters = list(Cluster.objects.all())
+    runs, older = restorations.restorable_sets(request.user, before, cluster)
+    clusters = list(clusters_of(request))
     context = {"runs": runs, "older": older, "before": before, "cluster": cluster, "clusters": clusters}
     return render(request, "restorations/new.html", context)
 
@@ -67,7 +67,7 @@ def from_runs(request: HttpRequest) -> HttpResponse:
 @needs(permissions.RESTORE)
 def from_run(request: HttpRequest, pk: int) -> HttpResponse:
     """Create the restoration task of the set that a run made."""
-    run = get_object_or_404(Run.objects.select_related("task", "cluster"), pk=pk)
+    run = row_or_404(request, Run.objects.select_related("task", "cluster"), pk)
     try:
         restoration = services.restore_from_run(actor_of(request), run, timezone.now())
     except ConsoleError as error:
@@ -81,13 +81,14 @@ def from_run(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.RESTORE)
 def from_source(request: HttpRequest) -> HttpResponse:
     """Show the form of the original; a POST looks for sets there, or takes the archive that Source Path names."""
-    if not Cluster.objects.exists():
+    clusters = clusters_of(request)
+    if not clusters.exists():
         return render(request, "restorations/no_cluster.html")
     if request.method == "GET":
-        return _form_page(request, open_source({"cluster": request.GET.get("cluster", "")}))
+        return _form_page(request, open_source(clusters, {"cluster": request.GET.get("cluster", "")}))
     if SHOW_FIELDS in request.POST:
-        return _form_page(request, shown_source_again(request.POST))
-    editor = posted_source(request.POST)
+        return _form_page(request, shown_source_again(request.POST, clusters))
+    editor = posted_source(request.POST, clusters)
     if not editor.is_valid():
         return _form_page(request, editor)
     search, now = editor.search(), timezone.now()
@@ -141,7 +142,7 @@ def _source_context(editor: SourceEditor) -> dict[str, Any]:
 def source_fields(request: HttpRequest) -> HttpResponse:
     """Return the fields of the path type that was chosen."""
     path_type = chosen_path_type(request.GET.get("path_type"))
-    form = RestorationForm(initial={"cluster": request.GET.get("cluster", "")})
+    form = RestorationForm(clusters=clusters_of(request), initial={"cluster": request.GET.get("cluster", "")})
     editor = SourceEditor(form, path_type, fresh_source(path_type, form.network))
     return render(request, "restorations/_source.html", _source_context(editor))
 
@@ -150,7 +151,8 @@ def source_fields(request: HttpRequest) -> HttpResponse:
 @needs(permissions.RESTORE)
 def verify(request: HttpRequest) -> HttpResponseBase:
     """Try to reach the source as it stands in the form; nothing is written there."""
-    editor = posted_source(request.POST)
+    clusters = clusters_of(request)
+    editor = posted_source(request.POST, clusters)
     editor.form.is_valid()
     editor.destination.is_valid()
     form = editor.destination
@@ -160,13 +162,13 @@ def verify(request: HttpRequest) -> HttpResponseBase:
     report = SourceReport(request, editor.path_type, parameters, reverse("restoration-new-verify"), source=form)
     report.typed_secrets = any(form.data.get(name) for name in editor.path_type.secret_fields)
     wrong = list(wrong_fields(form))
-    cluster = editor.form.cleaned_data.get("cluster") or Cluster.objects.order_by("name").first() or Cluster(name="")
+    cluster = editor.form.cleaned_data.get("cluster") or clusters.first() or Cluster(name="")
     name = str(editor.form.data.get("name", ""))[:64] or "new restoration"
     search = Search(name, cluster, editor.path_type.name, parameters, form.source, form.secrets())
     checks = iter(wrong) if wrong else services.verify_source(actor_of(request), search)
 
     def page(**parts: Any) -> HttpResponse:
-        return _form_page(request, shown_source_again(request.POST), **parts)
+        return _form_page(request, shown_source_again(request.POST, clusters), **parts)
 
     return answer(request, report, checks, page)
 
@@ -177,7 +179,7 @@ def found(request: HttpRequest) -> HttpResponse:
     """Show the sets of the search that this session began; a POST creates the restoration task of one."""
     now = timezone.now()
     try:
-        search = searches.kept(request.session, _person(request), now)
+        search = searches.kept(request.session, _person(request), now, clusters_of(request))
     except ConsoleError as over:
         tell_refusal(request, over)
         return redirect("restoration-new-source")

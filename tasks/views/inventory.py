@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Max, Prefetch, Q
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from tasks import permissions, services
@@ -20,7 +20,7 @@ from tasks.forms.editor import focus_first, problems_of
 from tasks.forms.inventory import ClusterForm
 from tasks.forms.service import ServiceForm
 from tasks.models import Cluster, Node, Service
-from tasks.views.common import needs, tell_refusal
+from tasks.views.common import clusters_of, needs, row_or_404, tell_refusal
 
 _LIVE = Q(tasks__deleted_at__isnull=True)
 
@@ -30,11 +30,15 @@ _LIVE = Q(tasks__deleted_at__isnull=True)
 @require_GET
 def cluster_list(request: HttpRequest) -> HttpResponse:
     """Show all clusters."""
-    clusters = Cluster.objects.annotate(
-        task_count=Count("tasks", filter=_LIVE, distinct=True),
-        node_count=Count("services__nodes", distinct=True),
-        last_success=Max("tasks__last_success_at", filter=_LIVE),
-    ).prefetch_related("services")
+    clusters = (
+        clusters_of(request)
+        .annotate(
+            task_count=Count("tasks", filter=_LIVE, distinct=True),
+            node_count=Count("services__nodes", distinct=True),
+            last_success=Max("tasks__last_success_at", filter=_LIVE),
+        )
+        .prefetch_related("services")
+    )
     return render(request, "inventory/clusters.html", {"clusters": clusters})
 
 
@@ -47,7 +51,7 @@ def cluster_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _cluster_page(request: HttpRequest, pk: int, **more: Any) -> HttpResponse:
     nodes = Prefetch("nodes", Node.objects.order_by("name"))
-    cluster = get_object_or_404(Cluster, pk=pk)
+    cluster = row_or_404(request, Cluster.objects, pk, "pk")
     context = {
         "cluster": cluster,
         "services": cluster.services.order_by("name").prefetch_related(nodes),
@@ -75,7 +79,7 @@ def cluster_new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def cluster_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a cluster unless somebody else did meanwhile."""
-    cluster = get_object_or_404(Cluster, pk=pk)
+    cluster = row_or_404(request, Cluster.objects, pk, "pk")
     form = ClusterForm(request.POST or None, instance=cluster)
     page = {"heading": f"Edit {cluster.name}", "noun": "cluster", "cluster": cluster}
     page["back"] = redirect("cluster", pk).url
@@ -122,7 +126,7 @@ def _cluster_conflict(request: HttpRequest, form: ClusterForm, conflict: EditCon
 @require_http_methods(["GET", "POST"])
 def cluster_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, and take a cluster out of the inventory."""
-    cluster = get_object_or_404(Cluster, pk=pk)
+    cluster = row_or_404(request, Cluster.objects, pk, "pk")
     if request.method == "GET":
         goes = Node.objects.filter(service__cluster=cluster).select_related("service").order_by("service", "name")
         return _confirm_page(request, cluster, "cluster", cluster, list(goes), redirect("cluster", pk).url)
@@ -134,7 +138,7 @@ def cluster_delete(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def service_new(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a service to a cluster, and go on to its first node."""
-    cluster = get_object_or_404(Cluster, pk=pk)
+    cluster = row_or_404(request, Cluster.objects, pk, "pk")
     service = Service(cluster=cluster, name=_free_service_name(cluster))
     form = ServiceForm(request.POST or None, instance=service)
     page = {"heading": f"Add a service to {cluster.name}", "noun": "service", "cluster": cluster}
@@ -149,7 +153,7 @@ def service_new(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def service_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a service: its name, and the account by which its IoTDB is asked."""
-    service = get_object_or_404(Service.objects.select_related("cluster"), pk=pk)
+    service = row_or_404(request, Service.objects.select_related("cluster"), pk)
     form = ServiceForm(request.POST or None, instance=service)
     page = {"heading": f"Edit {service.name}", "noun": "service", "cluster": service.cluster}
     page["back"] = redirect("cluster", service.cluster_id).url
@@ -167,7 +171,7 @@ def _save_service(request: HttpRequest, form: ServiceForm) -> Service:
 @require_http_methods(["GET", "POST"])
 def service_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, and remove a service with its nodes."""
-    service = get_object_or_404(Service.objects.select_related("cluster"), pk=pk)
+    service = row_or_404(request, Service.objects.select_related("cluster"), pk)
     if request.method == "GET":
         back = redirect("cluster", service.cluster_id).url
         return _confirm_page(request, service, "service", service.cluster, list(service.nodes.all()), back)
@@ -179,7 +183,7 @@ def service_delete(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def node_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, and remove a node."""
-    node = get_object_or_404(Node.objects.select_related("service__cluster"), pk=pk)
+    node = row_or_404(request, Node.objects.select_related("service__cluster"), pk, "service__cluster")
     cluster = node.service.cluster
     if request.method == "GET":
         return _confirm_page(request, node, "node", cluster, [], redirect("cluster", cluster.pk).url)

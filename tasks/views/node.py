@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -22,7 +22,7 @@ from tasks.errors import Refused
 from tasks.forms.editor import unjudged
 from tasks.forms.node import NodeEditor, NodeForm, SSHForm
 from tasks.models import Node, Service
-from tasks.views.common import needs
+from tasks.views.common import needs, row_or_404
 from tasks.views.verify import Report, answer, wrong_fields
 
 
@@ -37,36 +37,36 @@ class NodeReport(Report):
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a node to a service."""
-    return _page_of(request, _new(pk))
+    return _page_of(request, _new(request, pk))
 
 
 @needs(permissions.INVENTORY)
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a node."""
-    return _page_of(request, _old(pk))
+    return _page_of(request, _old(request, pk))
 
 
 @needs(permissions.INVENTORY)
 @require_POST
 def verify_new(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Try a node that is being added."""
-    return _verified(request, _new(pk))
+    return _verified(request, _new(request, pk))
 
 
 @needs(permissions.INVENTORY)
 @require_POST
 def verify_edit(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Try a node as it stands in the form."""
-    return _verified(request, _old(pk))
+    return _verified(request, _old(request, pk))
 
 
-def _new(pk: int) -> Node:
-    return Node(service=get_object_or_404(Service.objects.select_related("cluster"), pk=pk))
+def _new(request: HttpRequest, pk: int) -> Node:
+    return Node(service=row_or_404(request, Service.objects.select_related("cluster"), pk))
 
 
-def _old(pk: int) -> Node:
-    return get_object_or_404(Node.objects.select_related("service__cluster"), pk=pk)
+def _old(request: HttpRequest, pk: int) -> Node:
+    return row_or_404(request, Node.objects.select_related("service__cluster"), pk, "service__cluster")
 
 
 def _page_of(request: HttpRequest, node: Node) -> HttpResponse:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
@@ -20,7 +20,7 @@ from tasks.models import Restoration, Run
 from tasks.models.run import RESTORES
 from tasks.restoration_steps import awaits
 from tasks.states import Control, RunState
-from tasks.views.common import back_to, by_htmx, needs, tell_refusal, wanted_next
+from tasks.views.common import back_to, by_htmx, needs, row_or_404, tell_refusal, wanted_next
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def _ask(request: HttpRequest, restoration: Restoration, question: Question, err
     return render(request, template, context | question.context)
 
 
-def _task(pk: int) -> Restoration:
-    return get_object_or_404(Restoration.objects.select_related("cluster", "last_run"), pk=pk)
+def _task(request: HttpRequest, pk: int) -> Restoration:
+    return row_or_404(request, Restoration.objects.select_related("cluster", "last_run"), pk)
 
 
 def _done(request: HttpRequest, verb: Callable[[Actor], str], restoration: Restoration) -> HttpResponse:
@@ -70,7 +70,7 @@ def _done(request: HttpRequest, verb: Callable[[Actor], str], restoration: Resto
 @needs(permissions.RESTORE)
 def start(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a start does; a POST starts the restoration task, or starts it again after it failed."""
-    restoration = _task(pk)
+    restoration = _task(request, pk)
     row = restorations.Row(restoration)
     if request.method == "POST":
 
@@ -106,7 +106,7 @@ def _nodes(restoration: Restoration) -> dict[str, Any]:
 @needs(permissions.RESTORE)
 def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what is lost and ask for the name of the cluster; a POST with it lets the restoration go on."""
-    restoration = _task(pk)
+    restoration = _task(request, pk)
     run = restoration.last_run
     if run is None or not awaits(run):
         messages.error(request, f"{restoration.name} does not wait to be confirmed. Look at its steps.")
@@ -142,7 +142,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.RESTORE)
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop the run of the restoration task that waits or is under way."""
-    restoration = _task(pk)
+    restoration = _task(request, pk)
 
     def verb(actor: Actor) -> str:
         if restoration.last_run is None:
@@ -160,7 +160,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.RESTORE)
 def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask before the safety copies are put back; a POST queues the way back."""
-    restoration = _task(pk)
+    restoration = _task(request, pk)
     if request.method == "POST":
 
         def verb(actor: Actor) -> str:
@@ -175,7 +175,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
         keep="Leave it",
         do="Roll Back",
         back=reverse("restoration", args=[pk]),
-        context={"copies": restorations.safety_copies(restoration)},
+        context={"copies": restorations.safety_copies_of(restoration)},
     )
     return _ask(request, restoration, question)
 
@@ -184,7 +184,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.RESTORE)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask before a restoration task is deleted, saying what stays; a POST deletes it."""
-    restoration = _task(pk)
+    restoration = _task(request, pk)
     if request.method == "POST":
         try:
             services.delete_restoration(actor_of(request), restoration, timezone.now())
@@ -200,7 +200,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         keep="Keep the task",
         do="Delete task",
         back=reverse("restorations"),
-        context={"copies": restorations.safety_copies(restoration), "row": restorations.Row(restoration)},
+        context={"copies": restorations.safety_copies_of(restoration), "row": restorations.Row(restoration)},
     )
     return _ask(request, restoration, question)
 
@@ -209,10 +209,11 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.RESTORE)
 def remove_copies(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for the name of the cluster before the safety copies of a run are removed; a POST with it removes them."""
-    run = get_object_or_404(Run.objects.select_related("restoration", "cluster").filter(kind__in=RESTORES), pk=pk)
+    runs = Run.objects.select_related("restoration", "cluster").filter(kind__in=RESTORES)
+    run = row_or_404(request, runs, pk)
     restoration = run.restoration
     assert restoration is not None  # run_kind_has_its_object
-    copies = [group for group in restorations.safety_copies(restoration) if group.run_id == run.pk]
+    copies = [group for group in restorations.safety_copies_of(restoration) if group.run_id == run.pk]
     error = ""
     if request.method == "POST":
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.text import get_valid_filename
 from django.views.decorators.http import require_GET
@@ -19,24 +19,24 @@ from tasks.models.run import HEAVY
 from tasks.rows import place_of
 from tasks.selectors import number_in, with_last_run
 from tasks.states import Kind
-from tasks.views.common import by_htmx, needs
+from tasks.views.common import by_htmx, needs, row_or_404
 
 
-def task_of(pk: int) -> BackupTask:
+def task_of(request: HttpRequest, pk: int) -> BackupTask:
     """Return a task, also a deleted one: its history stays."""
-    return get_object_or_404(with_last_run(BackupTask.all_tasks.all()), pk=pk)
+    return row_or_404(request, with_last_run(BackupTask.all_tasks.all()), pk)
 
 
-def run_of(pk: int) -> Run:
+def run_of(request: HttpRequest, pk: int) -> Run:
     """Return a run of any kind."""
     runs = Run.objects.select_related("task__cluster", "task__last_run", "cluster", "restoration", "subject")
     heavy = (f"{other}__{name}" for other in ("task__last_run", "subject") for name in HEAVY)
-    return get_object_or_404(with_proofs(runs).defer(*heavy), pk=pk)
+    return row_or_404(request, with_proofs(runs).defer(*heavy), pk)
 
 
-def backup_of(pk: int) -> tuple[Run, BackupTask]:
+def backup_of(request: HttpRequest, pk: int) -> tuple[Run, BackupTask]:
     """Return a backup run and its task."""
-    run = run_of(pk)
+    run = run_of(request, pk)
     if run.kind != Kind.BACKUP or run.task is None:
         raise Http404
     return run, run.task
@@ -66,7 +66,7 @@ def _news(request: HttpRequest, task: BackupTask, fresh: list[Entry]) -> dict[st
 @needs(permissions.VIEW)
 def history(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the facts of a task and its runs, newest first, page by page."""
-    task = task_of(pk)
+    task = task_of(request, pk)
     before = _number(request, "before")
     page = records.run_page(task, before or None)
     context = records.facts_of(task) | {"page": page, "before": before, "choosing": "choose" in request.GET}
@@ -79,7 +79,7 @@ def history(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def history_head(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the facts of a task, and the runs that are newer than ``newest``, for htmx."""
-    task = task_of(pk)
+    task = task_of(request, pk)
     fresh = records.newer_runs(task, _number(request, "newest"))
     return render(request, "tasks/_history_news.html", _news(request, task, fresh))
 
@@ -88,7 +88,7 @@ def history_head(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def row(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the cells of a run, the facts of its task, and the lines of its log after ``after``, for htmx."""
-    run, task = backup_of(pk)
+    run, task = backup_of(request, pk)
     changed = run.state != request.GET.get("state")
     context = _news(request, task, []) | {"changed_run": run, "whole_entry" if changed else "moving_entry": Entry(run)}
     if "after" in request.GET:
@@ -102,7 +102,7 @@ def row(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def log(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: its log, its steps, what changed since the run before, and its proofs; unfolded in a page by htmx."""
-    run = run_of(pk)
+    run = run_of(request, pk)
     context = about(run) | {"log": log_of(run)}
     if run.kind == Kind.BACKUP:
         context |= differences.of_run(run) | {"proofs": proofs_of(run)}
@@ -113,7 +113,7 @@ def log(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def news(request: HttpRequest, pk: int) -> HttpResponse:
     """Send what the page of a run shows anew while it goes on, and its log after the line ``after``, for htmx."""
-    run = run_of(pk)
+    run = run_of(request, pk)
     context = about(run) | {"log": log_of(run, _number(request, "after"))}
     if run.kind == Kind.BACKUP and not run.active:
         context |= differences.of_run(run) | {"unfolded": True}
@@ -124,7 +124,7 @@ def news(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def log_download(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the whole log of a run as text, its times with their distance from UTC."""
-    run = run_of(pk)
+    run = run_of(request, pk)
     lines = run.log.order_by("pk").values_list("at", "level", "text").iterator()
     text = "".join(f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S%z} {level:<5} {line}\n" for at, level, line in lines)
     name = get_valid_filename(f"{run.thing.name}-run-{run.pk}.log.txt")
@@ -136,6 +136,6 @@ def log_download(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.VIEW)
 def backup_path(request: HttpRequest, pk: int) -> HttpResponse:
     """Show where the files of a run lie: a dialog for htmx, a page else."""
-    run, task = backup_of(pk)
+    run, task = backup_of(request, pk)
     context = {"run": run, "task": task, "files": list(run.files.all()), "place": place_of(task)}
     return render(request, "tasks/_path_dialog.html" if by_htmx(request) else "tasks/path.html", context)

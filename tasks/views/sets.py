@@ -24,7 +24,7 @@ from tasks.views.runs import backup_of
 
 def _prove(request: HttpRequest, pk: int, verb: Callable[[Actor, Run, datetime], Run], noun: str) -> HttpResponse:
     """Queue a proof of the set of a run and say whether it began."""
-    run, task = backup_of(pk)
+    run, task = backup_of(request, pk)
 
     def queue() -> str:
         proof = verb(actor_of(request), run, timezone.now())
@@ -53,7 +53,7 @@ def rehearse(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.RESTORE)
 def salvage(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Say what the inventory of a set holds and what it lacks; a POST downloads that of one service as SQL."""
-    run, task = backup_of(pk)
+    run, task = backup_of(request, pk)
     if request.method == "POST":
         return _download(request, run)
     context = {

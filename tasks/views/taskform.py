@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
@@ -29,9 +29,9 @@ from tasks.forms.editor import (
 from tasks.forms.layout import destination_helper, task_helper
 from tasks.forms.schedule import ScheduleForm
 from tasks.forms.task import CreateForm
-from tasks.models import BackupTask, Cluster
+from tasks.models import BackupTask
 from tasks.states import ACTIVE, Mode
-from tasks.views.common import needs, tell_refusal
+from tasks.views.common import clusters_of, needs, row_or_404, tell_refusal
 from tasks.zones import same_clock
 
 KEEP_EDITING = "keep_editing"
@@ -43,13 +43,14 @@ _ON_THE_WAY = (SHOW_FIELDS, KEEP_EDITING)
 @require_http_methods(["GET", "POST"])
 def create(request: HttpRequest) -> HttpResponse:
     """Show the form for a new task, and create the task."""
-    if not Cluster.objects.exists():
+    clusters = clusters_of(request)
+    if not clusters.exists():
         return render(request, "tasks/form_no_cluster.html")
     if request.method == "GET":
-        return form_page(request, open_create({"cluster": request.GET.get("cluster", "")}))
+        return form_page(request, open_create(clusters, {"cluster": request.GET.get("cluster", "")}))
     if any(name in request.POST for name in _ON_THE_WAY):
-        return form_page(request, shown_again(request.POST))
-    editor = posted(request.POST)
+        return form_page(request, shown_again(request.POST, clusters))
+    editor = posted(request.POST, clusters)
     if not editor.is_valid():
         return form_page(request, editor)
     try:
@@ -65,12 +66,12 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def configure(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what may be changed of a task, and change it unless somebody else did meanwhile."""
-    task = get_object_or_404(BackupTask.objects.select_related("cluster"), pk=pk)
+    task = row_or_404(request, BackupTask.objects.select_related("cluster"), pk)
     if request.method == "GET":
         return form_page(request, open_configure(task))
     if any(name in request.POST for name in _ON_THE_WAY):
-        return form_page(request, shown_again(request.POST, task))
-    editor = posted(request.POST, task)
+        return form_page(request, shown_again(request.POST, clusters_of(request), task))
+    editor = posted(request.POST, clusters_of(request), task)
     if not editor.is_valid():
         return form_page(request, editor)
     version = editor.form.cleaned_data["version"]
@@ -89,10 +90,10 @@ def configure(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def copy(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the form for a new task, filled with the values of another one, and create the new task."""
-    task = get_object_or_404(BackupTask.objects.select_related("cluster"), pk=pk)
+    task = row_or_404(request, BackupTask.objects.select_related("cluster"), pk)
     if request.method == "POST":
         return create(request)
-    return form_page(request, open_create(copied_values(task)), copied=task)
+    return form_page(request, open_create(clusters_of(request), copied_values(task)), copied=task)
 
 
 @needs(permissions.MANAGE)
@@ -100,7 +101,7 @@ def copy(request: HttpRequest, pk: int) -> HttpResponse:
 def destination_fields(request: HttpRequest) -> HttpResponse:
     """Return the fields of the path type that was chosen."""
     path_type = chosen_path_type(request.GET.get("path_type"))
-    form = CreateForm(initial={"cluster": request.GET.get("cluster", "")})
+    form = CreateForm(clusters=clusters_of(request), initial={"cluster": request.GET.get("cluster", "")})
     copies = request.GET.get("copies", "")
     kept = {"copies": copies} if copies.isdecimal() else {}
     editor = TaskEditor(form, path_type, fresh_destination(path_type, form, kept))
@@ -111,7 +112,7 @@ def destination_fields(request: HttpRequest) -> HttpResponse:
 @require_GET
 def service_choices(request: HttpRequest) -> HttpResponse:
     """Return the services of the cluster that was chosen, and with them IP Mode where its network differs."""
-    form = CreateForm(initial={"cluster": request.GET.get("cluster", "")})
+    form = CreateForm(clusters=clusters_of(request), initial={"cluster": request.GET.get("cluster", "")})
     path_type = chosen_path_type(request.GET.get("path_type"))
     editor = TaskEditor(form, path_type, fresh_destination(path_type, form, {}))
     return render(request, "tasks/_services.html", {"form": form, **_destination_context(editor), "swap": True})

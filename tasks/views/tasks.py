@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -14,11 +14,12 @@ from storage.errors import ConsoleError
 from storage.registry import all_path_types
 from tasks import listing, permissions, services
 from tasks.audit import Actor, actor_of
-from tasks.models import BackupFile, BackupTask, Cluster
+from tasks.models import BackupFile, BackupTask
 from tasks.rows import Row, place_of
+from tasks.scope import narrowed
 from tasks.selectors import PAGE_SIZE, ListState, number_in
 from tasks.states import Mode, RunState
-from tasks.views.common import back_to, by_htmx, do, needs, tell_refusal, wanted_next
+from tasks.views.common import back_to, by_htmx, clusters_of, do, needs, row_or_404, tell_refusal, wanted_next
 
 Verb = Callable[[Actor, BackupTask], str]
 
@@ -38,13 +39,13 @@ def home(request: HttpRequest) -> HttpResponse:
 def task_list(request: HttpRequest) -> HttpResponse:
     """Show the backup tasks: filter, order and page are in the URL."""
     state = ListState.of(request.GET)
-    clusters = list(Cluster.objects.all())
-    context = listing.whole(state)
+    clusters, tasks = list(clusters_of(request)), narrowed(BackupTask.objects.all(), request.user)
+    context = listing.whole(state, tasks)
     shown = context["page"].total
-    if not shown and not BackupTask.objects.exists():
+    if not shown and not tasks.exists():
         return render(request, "tasks/list.html", {"empty": True, "clusters": clusters})
     choices = {"modes": Mode.choices, "path_types": [path_type.name for path_type in all_path_types()]}
-    hidden = 0 if shown else BackupTask.objects.count()
+    hidden = 0 if shown else tasks.count()
     return render(request, "tasks/list.html", context | choices | {"clusters": clusters, "hidden_count": hidden})
 
 
@@ -54,13 +55,14 @@ def task_cells(request: HttpRequest) -> HttpResponse:
     """Send the cells of the rows named by ``ids`` for htmx to put into their places."""
     numbers = [number_in(part) for part in request.GET.get("ids", "").split(",")]
     ids = [pk for pk in numbers if pk is not None][:PAGE_SIZE]
-    context = listing.cells(ListState.of(request.GET), ids, number_in(request.GET.get("newest", "")))
+    tasks = narrowed(BackupTask.objects.all(), request.user)
+    context = listing.cells(ListState.of(request.GET), tasks, ids, number_in(request.GET.get("newest", "")))
     return render(request, "tasks/_cells.html", context)
 
 
 def _verb(request: HttpRequest, pk: int, verb: Verb) -> HttpResponse:
     """Do ``verb`` and say what came of it; htmx is told to refresh its rows, a browser goes back to its page."""
-    task = get_object_or_404(BackupTask, pk=pk)
+    task = row_or_404(request, BackupTask.objects, pk)
     return do(request, lambda: verb(actor_of(request), task), "tasks")
 
 
@@ -126,7 +128,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(permissions.MANAGE)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask before a task is deleted, saying what stays; a POST deletes it."""
-    task = get_object_or_404(BackupTask.objects.select_related("cluster", "last_run"), pk=pk)
+    task = row_or_404(request, BackupTask.objects.select_related("cluster", "last_run"), pk)
     if request.method == "POST":
         return _deleted(request, task)
     newest = BackupFile.objects.filter(run__task=task, removed_at__isnull=True).order_by("-pk").first()

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -29,7 +28,7 @@ from tasks.forms.editor import TaskEditor, posted, shown_again
 from tasks.models import BackupTask
 from tasks.rows import place_of
 from tasks.services.verify import totals
-from tasks.views.common import needs
+from tasks.views.common import clusters_of, needs, row_or_404
 from tasks.views.taskform import form_page
 
 WORDS = {"ok": "OK", "warning": "Warning", "failed": "Failed"}
@@ -111,22 +110,23 @@ class Report:
 @require_POST
 def new(request: HttpRequest) -> HttpResponseBase:
     """Try the destination of a task that is being created."""
-    return _form(request, posted(request.POST), reverse("task-new-verify"))
+    return _form(request, posted(request.POST, clusters_of(request)), reverse("task-new-verify"))
 
 
 @needs(permissions.MANAGE)
 @require_POST
 def changed(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Try the destination of a task as it stands in the form."""
-    task = get_object_or_404(BackupTask.objects.select_related("cluster"), pk=pk)
-    return _form(request, posted(request.POST, task), reverse("task-configure-verify", args=[pk]))
+    task = row_or_404(request, BackupTask.objects.select_related("cluster"), pk)
+    editor = posted(request.POST, clusters_of(request), task)
+    return _form(request, editor, reverse("task-configure-verify", args=[pk]))
 
 
 @needs(permissions.RUN)
 @require_http_methods(["GET", "POST"])
 def saved(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Show a page for trying the destination of a task; a POST tries it and sends the page as the lines come."""
-    task = get_object_or_404(BackupTask.objects.select_related("cluster"), pk=pk)
+    task = row_or_404(request, BackupTask.objects.select_related("cluster"), pk)
     report = Report(request, get_path_type(task.path_type), task.destination, task=task)
     context = {"task": task, "place": place_of(task), "report": report}
     if request.method == "GET":
@@ -157,7 +157,7 @@ def _form(request: HttpRequest, editor: TaskEditor, address: str) -> HttpRespons
     checks = iter(wrong) if wrong else services.verify_draft(actor_of(request), _draft(editor, report.parameters))
 
     def page(**parts: Any) -> HttpResponse:
-        return form_page(request, shown_again(request.POST, editor.task), **parts)
+        return form_page(request, shown_again(request.POST, clusters_of(request), editor.task), **parts)
 
     return answer(request, report, checks, page)
 
@@ -224,7 +224,7 @@ def _draft(editor: TaskEditor, parameters: dict[str, Any]) -> services.Destinati
     chosen = [] if editor.form.all_services() else list(editor.form.cleaned_data.get("services") or [])
     every = list(cluster.services.select_related("cluster").prefetch_related("nodes")) if cluster else []
     return services.DestinationDraft(
-        task=editor.task or BackupTask(name=editor.form.data.get("name", "")[:64] or "new task"),
+        task=editor.task or BackupTask(name=editor.form.data.get("name", "")[:64] or "new task", cluster=cluster),
         path_type=editor.path_type,
         parameters=parameters,
         copies=editor.destination.cleaned_data.get("copies") or 1,
