@@ -191,11 +191,33 @@ REHEARSAL_SECONDS = env_int("REHEARSAL_SECONDS", 600, least=30)
 TICK_SILENCE_SECONDS = env_int("TICK_SILENCE_SECONDS", 150, least=1)
 STALL_SECONDS = env_int("STALL_SECONDS", 15, least=1)
 
+# --- Notifications -----------------------------------------------------------------------------------------------
+# Where people reach the console, for the links in messages: https://backup.example. Without it they hold no links.
+CONSOLE_URL = env_str("CONSOLE_URL").rstrip("/")
+# The services that people may have messages sent to, by the schemes of apprise's URLs. What lets apprise run programs
+# or write on this machine (syslog, dbus and the like) is not among them.
+NOTIFY_SCHEMES = env_list(
+    "NOTIFY_SCHEMES",
+    "mailto,mailtos,json,jsons,slack,mmost,mmosts,ntfy,ntfys,workflows,gchat,rocket,rockets,matrix,matrixs,zulip,"
+    "gotify,gotifys,discord,tgram,webex,nctalk,nctalks,dingtalk,feishu,lark,wecombot,opsgenie,pagerduty",
+)
+# Whether people may have messages sent to the console's own machine. The mail server of the console may be there.
+NOTIFY_LOCAL = env_bool("NOTIFY_LOCAL")
+# One message has to be sent within so many seconds, whatever its server does.
+NOTIFY_SECONDS = env_int("NOTIFY_SECONDS", 20, least=1)
+# Certificates of servers are checked against these authorities (a PEM file), instead of those that everybody knows.
+NOTIFY_CA_FILE = env_str("NOTIFY_CA_FILE")
+# The proxy for webhooks and chats, http://proxy.example:3128. It then decides which hosts may be reached.
+NOTIFY_PROXY = env_str("NOTIFY_PROXY")
+# Messages that were sent or given up are kept for so many days.
+NOTIFY_KEEP_DAYS = env_int("NOTIFY_KEEP_DAYS", 30, least=1)
+
 Q_CLUSTER = {
     "name": "backupconsole",
     "orm": "default",
-    # Two workers more than runs: one for the tick, and one for a tick that still clears up after a lost worker.
-    "workers": RUN_SLOTS + 2,
+    # Three workers more than runs: one for the tick, one for a tick that still clears up after a lost worker, and one
+    # for messages to people.
+    "workers": RUN_SLOTS + 3,
     "queue_limit": 1,
     "bulk": 1,
     # Runs end themselves at RUN_TIME_LIMIT; the queue's own limits are only the last resort behind that.

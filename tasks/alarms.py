@@ -16,6 +16,7 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from tasks.models import Alarm, Cluster
+from tasks.notify import notices
 from tasks.scope import narrowed
 from tasks.states import Severity
 
@@ -53,6 +54,12 @@ ALARMS: dict[str, AlarmType] = {
         "Proof Overdue", Severity.MINOR, "the check or rehearsal that is due, or another limit on the task"
     ),
     "space-low": AlarmType("Space Low", Severity.MAJOR, "room that is found there again", action="Show tasks"),
+    "notification-failed": AlarmType(
+        "Notification Failed",
+        Severity.MINOR,
+        "the next message that gets through, or a change of the channel",
+        action="Show notifications",
+    ),
 }
 # The most serious first, as the page lists them.
 SEVERITIES = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR, Severity.SUGGESTION)
@@ -105,18 +112,30 @@ def raise_alarm(
             return raised.get()
         try:
             with transaction.atomic():
-                return Alarm.objects.create(code=code, subject=subject, raised_at=moment, **told)
+                alarm = Alarm.objects.create(code=code, subject=subject, raised_at=moment, **told)
         except IntegrityError:
             # Somebody raised it in this very moment; unless it was cleared in the next one, it is there to be renewed.
             continue
+        notices.alarm_raised(alarm, moment)
+        return alarm
 
 
 def clear(code: str, subject: str, by: str = CONSOLE, now: datetime | None = None) -> bool:
     """Clear the alarm ``code`` of ``subject``; return False where none was raised."""
-    raised = uncleared().filter(code=code, subject=subject)
-    return bool(raised.update(cleared_at=now or timezone.now(), cleared_by=by[:150]))
+    return bool(_clear(uncleared().filter(code=code, subject=subject), by, now))
 
 
 def clear_all_of(subjects: list[str], by: str = CONSOLE, now: datetime | None = None) -> int:
     """Clear whatever was raised of ``subjects``, which are no more, and return how many alarms that were."""
-    return uncleared().filter(subject__in=subjects).update(cleared_at=now or timezone.now(), cleared_by=by[:150])
+    return _clear(uncleared().filter(subject__in=subjects), by, now)
+
+
+@transaction.atomic
+def _clear(raised: QuerySet[Alarm], by: str, now: datetime | None) -> int:
+    """Clear ``raised`` and have it told; of any number of callers at the same time one clears each alarm."""
+    moment = now or timezone.now()
+    found = list(raised.select_for_update())
+    if found:
+        raised.filter(pk__in=[alarm.pk for alarm in found]).update(cleared_at=moment, cleared_by=by[:150])
+        notices.alarms_cleared(found, moment)
+    return len(found)

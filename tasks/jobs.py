@@ -11,6 +11,7 @@ from tasks.engine import dispatch, kinds, record
 from tasks.engine.keeper import ends_on_term
 from tasks.engine.lease import Lease, claim
 from tasks.engine.record import Outcome
+from tasks.notify import sender
 from tasks.states import RunState
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,14 @@ def tick() -> None:
         dispatch.tick(timezone.now())
     except Exception:
         log.exception("the tick failed and is repeated at the next minute")
+
+
+def send_notifications() -> None:
+    """Send what is in the outbox; see ``notify.sender``."""
+    try:
+        sender.run()
+    except Exception:
+        log.exception("messages could not be sent and are tried again at the next minute")
 
 
 def execute_run(run_id: int) -> None:

@@ -133,3 +133,46 @@ class Trigger(models.TextChoices):
     SCHEDULE = "schedule", "Schedule"
     PERSON = "person", "Person"
     CONSOLE = "console", "Console"
+
+
+class Level(models.TextChoices):
+    """What a person is told of a task (``tasks.notify.levels``)."""
+
+    NEVER = "never", "Never"
+    ON_CHANGE = "change", "On change"
+    ON_FAILURE = "failure", "On failure"
+    ALWAYS = "always", "Always"
+    DIGEST = "digest", "Daily digest"
+
+
+class ChannelKind(models.TextChoices):
+    """How a channel is given."""
+
+    MAIL = "mail", "Mail"
+    WEBHOOK = "webhook", "Webhook"
+    URL = "url", "Chat or other service"
+
+
+class SmtpSecurity(models.TextChoices):
+    """How the connection to a mail server is encrypted; the values are apprise's."""
+
+    STARTTLS = "starttls", "STARTTLS"
+    SSL = "ssl", "TLS from the start"
+    INSECURE = "insecure", "None"
+
+
+class NoticeKind(models.TextChoices):
+    """What a notice tells of."""
+
+    RUN = "run", "Run ended"
+    RAISED = "raised", "Alarm raised"
+    CLEARED = "cleared", "Alarm cleared"
+
+
+class MessageState(models.TextChoices):
+    """How far a message is."""
+
+    WAITING = "waiting", "Waiting"
+    SENDING = "sending", "Sending"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"

@@ -29,11 +29,13 @@ from tasks.engine.sweep import sweep_spool
 from tasks.maintenance import lapse
 from tasks.models import BackupTask, Maintenance, Pulse, Run
 from tasks.models.run import PROOFS
+from tasks.notify import sender
 from tasks.states import RunState
 
 log = logging.getLogger(__name__)
 TICK = "tasks.jobs.tick"
 EXECUTE = "tasks.jobs.execute_run"
+SEND = "tasks.jobs.send_notifications"
 _HERE = f"{settings.HOST_NAME}/"
 
 
@@ -63,6 +65,7 @@ def tick(now: datetime) -> None:
         _step("proofs", lambda: proofs.queue_due(now)),
         _step("offered", lambda: offer(now)),
         _step("overdue", lambda: proofs.watch(now)),
+        _step("messages", lambda: request_sender(now)),
     ]
     Pulse.beat("tick", now, ", ".join(done))
     for run_id in lost:
@@ -131,6 +134,14 @@ def ensure_tick_scheduled(now: datetime) -> None:
 def request_tick() -> None:
     """Have a worker tick now, without waiting for the minute."""
     async_task(TICK, q_options={"save": False})
+
+
+def request_sender(now: datetime) -> int:
+    """Have a worker send messages to people where there are any; the tick does not wait for servers of others."""
+    if not sender.wanted(now):
+        return 0
+    async_task(SEND, q_options={"save": False})
+    return 1
 
 
 def forget_offers() -> None:

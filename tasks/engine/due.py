@@ -16,10 +16,11 @@ from django.db.models import Q
 
 from tasks.engine import totals
 from tasks.engine.days import count_runs
-from tasks.engine.record import SHOWN, show_on_task
+from tasks.engine.record import SHOWN, show_on_task, state_before
 from tasks.maintenance import about
 from tasks.models import BackupTask, Maintenance, Run
 from tasks.moments import stamp
+from tasks.notify import notices
 from tasks.schedule import late_by
 from tasks.states import ACTIVE, Kind, RunState, Trigger
 from tasks.units import format_duration
@@ -129,12 +130,16 @@ def _record(tasks: list[BackupTask], now: datetime) -> None:
     Run.objects.bulk_create(made := [run for runs in decided.values() for run in runs])
     count_runs(made)
     totals.add(run for run in made if run.state == RunState.POSTPONED)
+    postponed: list[tuple[Run, str]] = []
     for task in tasks:
         for run in decided[task.pk]:
             # A run that is still worked on stays what the list shows.
             show_on_task(task, run, newest=task.pk not in active)
+            if run.state == RunState.POSTPONED:
+                postponed.append((run, state_before(task)))
         # One by one: bulk_update builds a CASE for every field and is five times as slow for so many of them.
         task.save(update_fields=(*SHOWN, "next_run_at"))
+    notices.runs_ended(postponed, now)
 
 
 def _run(task: BackupTask, occurrence: datetime, state: RunState, now: datetime) -> Run:

@@ -18,6 +18,7 @@ from tasks.engine.raising import tell
 from tasks.engine.restore import settling
 from tasks.models import BackupFile, BackupTask, LogLine, Restoration, Run
 from tasks.models.run import RESTORES
+from tasks.notify import notices
 from tasks.overdue import expected_after
 from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
 
@@ -77,6 +78,7 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
     run = Run.objects.select_related("task__cluster", "restoration", "cluster").get(pk=run_id)
     copy_to_task(run)
     tell(run, now)
+    notices.run_ended(run, now)
     if outcome.state in GOOD and run.kind == Kind.BACKUP:
         count_sets(run.task_id)
     totals.add([run])
@@ -133,6 +135,11 @@ def show_on_task(task: BackupTask, run: Run, *, newest: bool = True) -> None:
         task.last_success_seconds = run.duration.total_seconds() if run.duration is not None else None
         task.last_verified_at = run.verified_at if run.read_back else None
         task.expected_at = run.ended_at and expected_after(task, run.ended_at)
+
+
+def state_before(task: BackupTask) -> str:
+    """Return how the run before the last one that ended was, as it stands in the outcomes; empty where none was."""
+    return OUTCOME_STATES.get(task.outcomes[-2:-1], "")
 
 
 @transaction.atomic

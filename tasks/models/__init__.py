@@ -6,6 +6,14 @@ from tasks.models.cluster import Cluster, Node, Service
 from tasks.models.days import ClusterDay, TaskDay
 from tasks.models.maintenance import Maintenance
 from tasks.models.management import ManagementNodes
+from tasks.models.notification import (
+    MailServer,
+    Notice,
+    NotificationChannel,
+    NotificationSetting,
+    OutboxMessage,
+    TaskNotification,
+)
 from tasks.models.person import FormerPassword, Person, PersonSession, Preference
 from tasks.models.pulse import Pulse
 from tasks.models.restoration import Restoration, SafetyCopy
@@ -24,11 +32,16 @@ __all__ = [
     "DestinationSpace",
     "FormerPassword",
     "LogLine",
+    "MailServer",
     "Maintenance",
     "ManagementNodes",
     "Node",
     "Person",
     "PersonSession",
+    "Notice",
+    "NotificationChannel",
+    "NotificationSetting",
+    "OutboxMessage",
     "Preference",
     "Pulse",
     "Restoration",
@@ -38,4 +51,5 @@ __all__ = [
     "Service",
     "SpaceDay",
     "TaskDay",
+    "TaskNotification",
 ]

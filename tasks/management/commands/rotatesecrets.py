@@ -7,7 +7,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
-from tasks.models import BackupTask, ManagementNodes, Node, Restoration, Service
+from tasks.models import (
+    BackupTask,
+    MailServer,
+    ManagementNodes,
+    Node,
+    NotificationChannel,
+    Restoration,
+    Service,
+)
 from tasks.vault import KeyLost, needs_resealing
 
 # Deleted ones too: their files can still be swept and restored.
@@ -17,6 +25,8 @@ _ROWS: tuple[models.Manager[Any], ...] = (
     Service.objects,
     Node.objects,
     ManagementNodes.objects,
+    MailServer.objects,
+    NotificationChannel.objects,
 )
 
 
