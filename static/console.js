@@ -219,13 +219,15 @@
   });
 
   /* Rows that refresh by themselves ----------------------------------------------------------------------- */
-  var timer, asking = false, silentSince = 0;
+  var timer, asking = false, again = false, silentSince = 0;
   function pace() { return byId("pace"); }
   function plan(seconds) {
     clearTimeout(timer);
     var element = pace();
     if (element && element.dataset.poll) timer = setTimeout(look, 1000 * (seconds === undefined ? Number(element.dataset.every) || 30 : seconds));
   }
+  /* The answer that is under way may be older than what calls for a new one, so another look follows it. */
+  function soon(seconds) { if (asking) again = true; else plan(seconds); }
   function look() {
     var element = pace();
     if (!element || asking || !window.htmx) return;
@@ -240,7 +242,8 @@
       document.removeEventListener("htmx:afterRequest", ok);
       asking = false;
       offline(failed);
-      plan(failed ? 10 : undefined);
+      plan(failed ? 10 : again ? 0.15 : undefined);
+      again = false;
     });
   }
   function offline(failed) {
@@ -258,20 +261,21 @@
     note.appendChild(body);
     byId("notices").appendChild(note);
   }
-  document.addEventListener("visibilitychange", function () { if (!document.hidden) plan(0); });
-  document.addEventListener("refresh-now", function () { plan(0.15); });
+  document.addEventListener("visibilitychange", function () { if (!document.hidden) soon(0); });
+  document.addEventListener("refresh-now", function () { soon(0.15); });
   /* What was passed over because its menu was open is made good when the menu closes. */
   document.addEventListener("toggle", function (event) {
     var menu = event.target;
     if (!menu.matches || !menu.matches("details.menu")) return;
     if (menu.open) { var list = menu.querySelector(".menu-list"); if (list) list.scrollIntoView({ block: "nearest" }); return; }
-    if (menu.dataset.stale) { delete menu.dataset.stale; plan(0.2); }
+    if (menu.dataset.stale) { delete menu.dataset.stale; soon(0.2); }
   }, true);
 
   /* Never touch a cell that somebody is in, nor one that stays the same: the turning icon would jump. */
   document.addEventListener("htmx:oobBeforeSwap", function (event) {
     var target = event.detail.target, fresh = event.detail.fragment.firstElementChild;
     if (!fresh || fresh.id !== target.id) return;
+    if (fresh.id === "pace" && fresh.dataset.day !== target.dataset.day) turnDay(target, fresh);
     if (same(fresh, target)) { event.detail.shouldSwap = false; return; }
     if (fresh.dataset.force === undefined) {
       var menu = target.closest("details.menu");
@@ -285,6 +289,12 @@
       if (pair[0] && pair[1].dataset.say && pair[0].dataset.state !== pair[1].dataset.state) say(pair[1].dataset.say);
     });
   });
+  /* Past midnight "Today" is no longer true in rows that were not sent anew: the page is loaded again, as soon as nobody
+     is in the middle of something. */
+  function turnDay(target, fresh) {
+    if (document.querySelector("dialog[open], details.menu[open], input:focus, select:focus, textarea:focus")) fresh.dataset.day = target.dataset.day;
+    else location.reload();
+  }
   function same(fresh, target) {
     if (fresh.innerHTML.trim() !== plainHtml(target)) return false;
     return Array.prototype.every.call(fresh.attributes, function (attribute) { return target.getAttribute(attribute.name) === attribute.value; });

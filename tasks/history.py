@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -16,7 +16,7 @@ from tasks.engine.retention import foreseen
 from tasks.entries import Entry, with_proofs
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.models import BackupTask, Run
-from tasks.models.run import HEAVY
+from tasks.models.run import HEAVY, PROOFS
 from tasks.rows import rows_of
 from tasks.standing import standing
 from tasks.states import ACTIVE, GOOD, Kind
@@ -35,11 +35,15 @@ class RunPage:
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page of a browser holds: the keys of its newest and oldest run, and the sets it shows being proven."""
+    """What the page of a browser holds: the keys of its newest and oldest run, and the sets it shows being proven.
+
+    ``known`` is the newest run of any kind when it was made: a proof may begin and end between two looks.
+    """
 
     newest: int = 0
     oldest: int = 0
     proving: tuple[int, ...] = ()
+    known: int = 0
 
     @property
     def query(self) -> str:
@@ -47,6 +51,7 @@ class Shown:
         pairs: dict[str, int | str] = {
             "newest": self.newest,
             "oldest": self.oldest,
+            "known": self.known,
             "proving": ",".join(map(str, self.proving)),
         }
         return urlencode({name: value for name, value in pairs.items() if value})
@@ -59,21 +64,31 @@ def runs_of(task: BackupTask) -> QuerySet[Run]:
 
 def run_page(task: BackupTask, before: int | None) -> RunPage:
     """Return the runs older than the run ``before``, or the newest ones; by key, so it costs the same at any depth."""
+    known = newest_run(task)
     found = runs_of(task)
     if before:
         found = found.filter(pk__lt=before)
     runs = list(found[: PAGE_SIZE + 1])
     entries = [Entry(run) for run in runs[:PAGE_SIZE]]
     older = entries[-1].run.pk if len(runs) > PAGE_SIZE else None
-    return RunPage(entries, older, shown_by(entries))
+    return RunPage(entries, older, shown_by(entries, known))
 
 
-def shown_by(entries: Iterable[Entry]) -> Shown:
+def newest_run(task: BackupTask) -> int:
+    """Return the key of the newest run of a task, of whatever kind; 0 where there is none.
+
+    Look at it before the runs. Runs of a task are made under its lock, so that none comes later with a smaller key.
+    """
+    return task.runs.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def shown_by(entries: Iterable[Entry], known: int) -> Shown:
     """Return what a page of these entries shows, newest first."""
     entries = list(entries)
     if not entries:
-        return Shown()
-    return Shown(entries[0].run.pk, entries[-1].run.pk, tuple(entry.run.pk for entry in entries if entry.under_way))
+        return Shown(known=known)
+    proving = tuple(entry.run.pk for entry in entries if entry.under_way)
+    return Shown(entries[0].run.pk, entries[-1].run.pk, proving, known)
 
 
 def newer_runs(task: BackupTask, newest: int) -> list[Entry]:
@@ -82,8 +97,9 @@ def newer_runs(task: BackupTask, newest: int) -> list[Entry]:
 
 
 def proving(task: BackupTask, shown: Shown) -> list[Entry]:
-    """Return the runs on a page whose sets are being proven, and those that were when it was made."""
-    subjects = Run.objects.filter(task=task, kind__in=(Kind.CHECK, Kind.REHEARSAL), state__in=ACTIVE)
+    """Return the runs on a page whose sets are being proven, or were since it was made."""
+    since = Q(state__in=ACTIVE) | Q(pk__gt=shown.known)
+    subjects = Run.objects.filter(since, task=task, kind__in=PROOFS)
     now = set(subjects.values_list("subject_id", flat=True)) | set(shown.proving)
     runs = runs_of(task).filter(pk__in=now, pk__lte=shown.newest, pk__gte=shown.oldest)
     return [Entry(run) for run in runs]

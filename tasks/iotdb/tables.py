@@ -55,12 +55,17 @@ def _lifetime(shown: Any) -> str | None:
 def _tables(link: Link, gathering: Gathering) -> None:
     statement = "SELECT * FROM information_schema.tables"
     tables, devices, whole = [], 0, True
+    silent: set[str] = set()
     rows = [row for row in gathering.stream(link, statement) if row["database"] != SYSTEM_DATABASE]
     for row in rows:
         table = f"{identifier(row['database'])}.{identifier(row['table_name'])}"
         number = None
-        if len(rows) <= DEVICES_LIMIT and row.get("table_type") in (None, "BASE TABLE"):
+        countable = len(rows) <= DEVICES_LIMIT and row.get("table_type") in (None, "BASE TABLE")
+        if countable and row["database"] not in silent:
             number = gathering.number(link, f"COUNT DEVICES FROM {table}")
+            if number is None:
+                # A database that lost a region makes the server try for six seconds, for every one of its tables.
+                silent.add(row["database"])
         whole, devices = whole and number is not None, devices + (number or 0)
         gathering.line(
             "table",

@@ -175,12 +175,12 @@ def take_databases(link: Link, gathering: Gathering, tables: list[str] | None, *
 
 def take_series(link: Link, gathering: Gathering, databases: list[str], used: dict[str, str], limit: int) -> None:
     """Count series and devices of the tree, then send them; more than ``limit`` series are counted but not sent."""
-    for what, statement in (("series", COUNT_SERIES), ("devices", "COUNT DEVICES root.**")):
-        if (number := gathering.number(link, statement)) is not None:
-            gathering.counts[what] = number
-    number = gathering.counts.get("series")
+    number = gathering.number(link, COUNT_SERIES)
     if number is None:
         return
+    gathering.counts["series"] = number
+    if (of_devices := gathering.number(link, "COUNT DEVICES root.**")) is not None:
+        gathering.counts["devices"] = of_devices
     if number > limit:
         gathering.errors[SHOW_SERIES] = f"not listed: {number:,} series are more than the limit of {limit:,}"
         gathering.line("not_listed", what="series", number=number, limit=limit)

@@ -88,12 +88,15 @@ def _time(local: datetime, text: str) -> SafeString:
 
 @register.filter
 def days_ago(value: Moment, nothing: str = "never") -> SafeString | str:
-    """Return how many days a moment lies back, for narrow cells: ``today``, ``yesterday``, ``3 d ago``."""
+    """Return how many whole days a moment lies back, for narrow cells: ``3 d ago``; within a day its day by name.
+
+    Days are counted by 24 hours, as limits of age and ``ago`` count them: a midnight between makes nothing older.
+    """
     if value is None:
         return nothing
     local = timezone.localtime(value)
-    days = (timezone.localdate() - local.date()).days
-    text = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} d ago"
+    days = (timezone.now() - value).days
+    text = f"{days} d ago" if days > 0 else "yesterday" if local.date() < timezone.localdate() else "today"
     return _time(local, text)
 
 

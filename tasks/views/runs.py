@@ -49,16 +49,18 @@ def _number(request: HttpRequest, name: str) -> int:
 def _shown(request: HttpRequest) -> records.Shown:
     """Return what the page that asks for news holds."""
     proving = [number_in(part) for part in request.GET.get("proving", "").split(",")][: records.PAGE_SIZE]
-    return records.Shown(_number(request, "newest"), _number(request, "oldest"), tuple(filter(None, proving)))
+    newest, oldest, known = (_number(request, name) for name in ("newest", "oldest", "known"))
+    return records.Shown(newest, oldest, tuple(filter(None, proving)), known)
 
 
 def _news(request: HttpRequest, task: BackupTask, fresh: list[Entry]) -> dict[str, Any]:
     """Return what is new on a page since it asked: its facts, ``fresh`` runs, and sets that are being proven."""
     shown = _shown(request)
+    known = records.newest_run(task)
     moving = records.proving(task, shown)
     under_way = tuple(entry.run.pk for entry in [*fresh, *moving] if entry.under_way)
     newest = fresh[0].run.pk if fresh else shown.newest
-    following = records.Shown(newest, shown.oldest, under_way)
+    following = records.Shown(newest, shown.oldest, under_way, known)
     return records.facts_of(task) | records.refresh(task, following) | {"proving": moving, "new_entries": fresh}
 
 

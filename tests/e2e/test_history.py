@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import Open
 from tests.e2e.test_runs import MARK, SAME
@@ -89,10 +89,10 @@ def test_a_set_is_checked_by_the_workers_and_the_page_shows_it_by_itself(page: P
     open_history(page, "e2e-check")
     page.evaluate(MARK)
     row = newest(page)
-    expect(row.locator(".c-proof")).to_contain_text("Verified today")
+    expect(row.locator(".c-proof")).to_contain_text("Verified")
     choose_for(page, row, "Check set")
     expect(page.locator("#toasts")).to_contain_text("The check of the set of run")
-    expect(row.locator(".c-proof")).to_contain_text("Checked today", timeout=RUN_SECONDS * 1000)
+    expect(row.locator(".c-proof")).to_contain_text("Checked", timeout=RUN_SECONDS * 1000)
     expect(page.locator("#task-facts")).to_contain_text("Checked")
     assert page.evaluate(SAME), "the page was loaded again"
     row.locator("a.unfold").click()
@@ -119,5 +119,38 @@ def test_a_damaged_set_is_found_and_said(page: Page, live_console: LiveConsole) 
     archive.write_bytes(data)
     open_history(page, "e2e-damage")
     choose_for(page, newest(page), "Check set")
-    expect(newest(page).locator(".c-proof")).to_contain_text("Damaged today", timeout=RUN_SECONDS * 1000)
+    expect(newest(page).locator(".c-proof")).to_contain_text("Damaged", timeout=RUN_SECONDS * 1000)
     expect(page.locator("#task-facts")).to_contain_text("Nothing to restore")
+
+
+def asks(page: Page) -> None:
+    """Call for a look at what is new, as verbs do."""
+    page.evaluate("document.dispatchEvent(new Event('refresh-now'))")
+
+
+def test_a_call_for_news_is_not_lost_while_an_older_answer_is_under_way(page: Page) -> None:
+    open_history(page, "plant-nightly")
+    held: list[Route] = []
+    page.route("**/head/*", lambda route: held.append(route))
+    with page.expect_request("**/head/*"):
+        asks(page)
+    asks(page)
+    # The page is calm: without the call it would look again in half a minute.
+    with page.expect_request("**/head/*", timeout=15_000):
+        held[0].continue_()
+    page.unroute("**/head/*")
+
+
+def test_a_page_that_stays_open_over_midnight_is_loaded_again(page: Page) -> None:
+    open_history(page, "plant-nightly")
+    page.evaluate(MARK)
+    page.evaluate("document.getElementById('pace').dataset.day = '2026-01-01'")
+    newest(page).locator("details.menu > summary").click()
+    with page.expect_response("**/head/*"):
+        asks(page)
+    expect(page.locator("#pace")).to_have_attribute("data-day", "2026-01-01")
+    assert page.evaluate(SAME), "somebody was in a menu"
+    page.keyboard.press("Escape")
+    asks(page)
+    expect(page.locator("#pace")).not_to_have_attribute("data-day", "2026-01-01")
+    assert not page.evaluate(SAME)

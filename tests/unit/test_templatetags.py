@@ -55,9 +55,22 @@ def test_records_and_logs_have_seconds() -> None:
     assert ">02:00:07</time>" in tags.clock(at)
 
 
-@pytest.mark.parametrize(("back", "words"), [(0, "today"), (1, "yesterday"), (3, "3 d ago"), (40, "40 d ago")])
-def test_days_ago(back: int, words: str) -> None:
-    assert f">{words}</time>" in tags.days_ago(NOW - timedelta(days=back))
+@pytest.mark.parametrize(
+    ("back", "words"),
+    [
+        (timedelta(minutes=-1), "today"),
+        (timedelta(0), "today"),
+        (timedelta(hours=8), "today"),
+        (timedelta(hours=8, seconds=1), "yesterday"),
+        (timedelta(hours=23, minutes=59), "yesterday"),
+        (timedelta(days=1), "1 d ago"),
+        (timedelta(days=3), "3 d ago"),
+        (timedelta(days=3, hours=23), "3 d ago"),
+        (timedelta(days=40), "40 d ago"),
+    ],
+)
+def test_days_ago_counts_by_hours_and_not_by_midnights(back: timedelta, words: str) -> None:
+    assert f">{words}</time>" in tags.days_ago(NOW - back)
 
 
 def test_ago_and_distance() -> None:

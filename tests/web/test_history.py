@@ -227,7 +227,8 @@ def test_a_calm_page_asks_for_the_head_now_and_then(
 ) -> None:
     run = make_run(task, RunState.SUCCESSFUL)
     text = read(operator_client, "task-history", task.pk)
-    assert f'data-poll="/backups/{task.pk}/head/?newest={run.pk}&amp;oldest={run.pk}" data-every="30"' in text
+    assert f'data-poll="/backups/{task.pk}/head/?newest={run.pk}&amp;oldest={run.pk}&amp;known={run.pk}"' in text
+    assert re.search(r'data-every="30" data-watch="" data-day="\d{4}-\d\d-\d\d"', text)
 
 
 def test_a_new_run_appears_on_top(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
@@ -236,7 +237,7 @@ def test_a_new_run_appears_on_top(operator_client: Client, task: BackupTask, mak
     text = read(operator_client, "task-history-head", task.pk, f"?newest={old.pk}", headers=HTMX)
     assert '<tbody hx-swap-oob="afterbegin:#runs">' in text
     assert f'id="run-{new.pk}"' in text and f'id="run-{old.pk}"' not in text
-    assert f"/runs/{new.pk}/row/?newest={new.pk}&amp;state=waiting" in text
+    assert f"/runs/{new.pk}/row/?newest={new.pk}&amp;known={new.pk}&amp;state=waiting" in text
     assert 'data-every="3"' in text
 
 

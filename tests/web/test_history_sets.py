@@ -73,7 +73,7 @@ def test_the_strongest_proof_comes_first(
 ) -> None:
     now = timezone.now()
     moments = {name: now - value * DAY if name.endswith("_at") else value for name, value in fields.items()}
-    make_run(task, at=now - 5 * DAY, **moments)
+    make_run(task, at=now - 5.5 * DAY, **moments)
     assert cell(read(operator_client, "task-history", task.pk), "Proof") == words.format("5 d ago")
 
 
@@ -311,7 +311,7 @@ def test_a_set_that_is_being_proven_is_watched(operator_client: Client, task: Ba
     proof = prove(old, Kind.CHECK, RunState.WAITING)
     text = read(operator_client, "task-history", task.pk)
     assert "Check is waiting" in text
-    query = f"newest={new.pk}&oldest={old.pk}&proving={old.pk}".replace("&", "&amp;")
+    query = f"newest={new.pk}&oldest={old.pk}&known={proof.pk}&proving={old.pk}".replace("&", "&amp;")
     assert f'data-poll="/backups/{task.pk}/head/?{query}" data-every="3"' in text
     Run.objects.filter(pk=proof.pk).update(state=RunState.SUCCESSFUL, ended_at=timezone.now())
     Run.objects.filter(pk=old.pk).update(checked_at=timezone.now())
@@ -325,6 +325,22 @@ def test_a_proof_that_begins_elsewhere_shows(operator_client: Client, task: Back
     prove(run, Kind.REHEARSAL, RunState.RUNNING)
     news = read(operator_client, "task-history-head", task.pk, f"?newest={run.pk}&oldest={run.pk}", headers=HTMX)
     assert "Rehearsal is running" in news and f"proving={run.pk}" in news and 'data-every="3"' in news
+
+
+def test_a_proof_that_began_and_ended_between_two_looks_shows(
+    operator_client: Client, task: BackupTask, make_run: MakeRun
+) -> None:
+    run, other = make_run(task), make_run(task)
+    before = prove(other, Kind.CHECK)
+    shown = f"?newest={other.pk}&oldest={run.pk}&known={before.pk}"
+    proof = prove(run, Kind.CHECK)
+    Run.objects.filter(pk=run.pk).update(checked_at=timezone.now())
+    news = read(operator_client, "task-history-head", task.pk, shown, headers=HTMX)
+    assert f'id="r{run.pk}-proof"' in news and "Checked" in news
+    assert f'id="r{other.pk}-proof"' not in news
+    assert f"known={proof.pk}" in news and "proving" not in news
+    after_it = shown.replace(f"known={before.pk}", f"known={proof.pk}")
+    assert f'id="r{run.pk}-proof"' not in read(operator_client, "task-history-head", task.pk, after_it, headers=HTMX)
 
 
 def test_sets_on_other_pages_are_not_sent(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
