@@ -60,6 +60,12 @@ ALARMS: dict[str, AlarmType] = {
         "the next message that gets through, or a change of the channel",
         action="Show notifications",
     ),
+    "audit-broken": AlarmType(
+        "Audit Broken",
+        Severity.CRITICAL,
+        "a verification that finds the chain whole, or verifyaudit --accept",
+        action="Show audit",
+    ),
 }
 # The most serious first, as the page lists them.
 SEVERITIES = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR, Severity.SUGGESTION)

@@ -12,8 +12,10 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model
 from django.http import HttpRequest
 
+from tasks.auditing.sealing import seal_after_commit
 from tasks.models import AuditEvent
 from tasks.permissions import Asker
+from tasks.risks import risk_of
 from tasks.scope import cluster_of, covers
 
 _SECRET = re.compile(r"password|secret|token|private_key|passphrase", re.IGNORECASE)
@@ -56,36 +58,58 @@ def address_of(request: HttpRequest) -> str:
     return str(request.META.get("REMOTE_ADDR", ""))[:64]
 
 
+@dataclass(frozen=True)
+class Target:
+    """What something was done to, where that is no row: ``Target("page", "/clusters/new/")``."""
+
+    kind: str
+    name: str
+    key: int | None = None
+    cluster_id: int | None = None
+
+    @classmethod
+    def of(cls, thing: Model) -> Target:
+        """Return ``thing`` as it is written down."""
+        return cls(str(thing._meta.verbose_name), str(thing), thing.pk, cluster_of(thing))
+
+
 def record(
     actor: Actor,
     verb: str,
-    target: Model,
+    target: Model | Target,
     *,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     note: str = "",
     result: str = AuditEvent.Result.SUCCESSFUL,
 ) -> AuditEvent:
-    """Append one event. ``before`` and ``after`` hold plain values; what looks like a secret by its name is masked."""
-    return AuditEvent.objects.create(
-        actor=actor.name,
+    """Append one event; it becomes part of the chain when the transaction is committed.
+
+    ``before`` and ``after`` hold plain values; what looks like a secret by its name is masked.
+    """
+    of = target if isinstance(target, Target) else Target.of(target)
+    event = AuditEvent.objects.create(
+        actor=_text(actor.name)[:150],
         actor_id=getattr(actor.user, "pk", None),
         address=actor.address,
         verb=verb,
-        target_kind=str(target._meta.verbose_name),
-        target_id=target.pk,
-        target=str(target)[:255],
-        cluster_id=cluster_of(target),
+        risk=risk_of(verb),
+        target_kind=of.kind,
+        target_id=of.key,
+        target=_text(of.name)[:255],
+        cluster_id=of.cluster_id,
         before=mask(before or {}),
         after=mask(after or {}),
-        note=note,
+        note=_text(note),
         result=result,
     )
+    seal_after_commit()
+    return event
 
 
 def mask(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy whose secrets are replaced, at every depth."""
-    return {key: MASK if _SECRET.search(key) and value else _masked(value) for key, value in values.items()}
+    return {_text(key): MASK if _SECRET.search(key) and value else _masked(value) for key, value in values.items()}
 
 
 def _masked(value: Any) -> Any:
@@ -93,4 +117,9 @@ def _masked(value: Any) -> Any:
         return mask(value)
     if isinstance(value, list | tuple):
         return [_masked(one) for one in value]
-    return value
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(text: str) -> str:
+    """Return ``text`` without what a database may not be able to keep: NUL, and bytes of names that are no UTF-8."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -18,6 +18,7 @@ from django.db.models import Case, Q, When
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
+from tasks.auditing.watch import look_after
 from tasks.engine import proofs, spaces
 from tasks.engine.clockback import put_right
 from tasks.engine.due import IS_DUE, queue_due
@@ -74,6 +75,7 @@ def tick(now: datetime) -> None:
     _step("spool", sweep_spool)
     _step("space", lambda: spaces.watch(now))
     _step("safety copies", lambda: remove_expired(now))
+    _step("audit", lambda: look_after(now))
 
 
 def _step(name: str, work: Callable[[], object]) -> str:

@@ -1,7 +1,7 @@
 """What the console remembers, by noun."""
 
 from tasks.models.alarm import Alarm
-from tasks.models.audit import AuditEvent
+from tasks.models.audit import AuditChain, AuditEvent
 from tasks.models.cluster import Cluster, Node, Service
 from tasks.models.days import ClusterDay, TaskDay
 from tasks.models.maintenance import Maintenance
@@ -16,6 +16,7 @@ from tasks.models.notification import (
 )
 from tasks.models.person import FormerPassword, Person, PersonSession, Preference
 from tasks.models.pulse import Pulse
+from tasks.models.refusal import Lockout, RefusalCount
 from tasks.models.restoration import Restoration, SafetyCopy
 from tasks.models.run import BackupFile, LogLine, Run
 from tasks.models.space import DestinationSpace, SpaceDay
@@ -24,6 +25,7 @@ from tasks.models.total import RunTotal
 
 __all__ = [
     "Alarm",
+    "AuditChain",
     "AuditEvent",
     "BackupFile",
     "BackupTask",
@@ -31,6 +33,7 @@ __all__ = [
     "ClusterDay",
     "DestinationSpace",
     "FormerPassword",
+    "Lockout",
     "LogLine",
     "MailServer",
     "Maintenance",
@@ -44,6 +47,7 @@ __all__ = [
     "OutboxMessage",
     "Preference",
     "Pulse",
+    "RefusalCount",
     "Restoration",
     "Run",
     "RunTotal",

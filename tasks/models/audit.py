@@ -1,4 +1,4 @@
-"""The audit: append-only records of who did what."""
+"""The audit: append-only records of who did what, chained to each other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any, NoReturn
 
 from django.db import models
 from django.utils import timezone
+
+from tasks import chain
+from tasks.risks import Risk
 
 
 class AppendOnly(models.QuerySet["AuditEvent"]):
@@ -21,7 +24,11 @@ class AppendOnly(models.QuerySet["AuditEvent"]):
 
 
 class AuditEvent(models.Model):
-    """Who did what, when, from where, to which thing, with the values before and after; secrets are masked."""
+    """Who did what, when, from where, to which thing, with the values before and after; secrets are masked.
+
+    ``position`` and ``digest`` are empty until the event is sealed into the chain (``tasks.auditing.sealing``), moments
+    after it was committed. ``foreign`` says that it was then found not to have been written by this console.
+    """
 
     class Result(models.TextChoices):
         """How the attempt ended."""
@@ -29,11 +36,12 @@ class AuditEvent(models.Model):
         SUCCESSFUL = "successful", "Successful"
         REFUSED = "refused", "Refused"
 
-    at = models.DateTimeField(default=timezone.now, db_index=True)
+    at = models.DateTimeField(default=timezone.now)
     actor_id = models.BigIntegerField(null=True)
     actor = models.CharField(max_length=150)
     address = models.CharField(max_length=64, blank=True)
-    verb = models.CharField(max_length=40, db_index=True)
+    verb = models.CharField(max_length=40)
+    risk = models.CharField(max_length=8, choices=Risk.choices, default=Risk.MINOR)
     target_kind = models.CharField(max_length=40)
     target_id = models.BigIntegerField(null=True)
     target = models.CharField(max_length=255)
@@ -44,21 +52,83 @@ class AuditEvent(models.Model):
     before: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict)
     after: models.JSONField[Any, dict[str, Any]] = models.JSONField(default=dict)
     note = models.TextField(blank=True)
+    stamp = models.CharField(max_length=64, blank=True, editable=False)
+    position = models.BigIntegerField(null=True, unique=True, editable=False)
+    digest = models.CharField(max_length=64, blank=True, editable=False)
+    foreign = models.BooleanField(default=False, editable=False)
 
     objects = AppendOnly.as_manager()
 
     class Meta:
         ordering = ("-id",)
+        # The page orders by time and has one filter at the head of each index (``tasks.auditing.search``).
+        indexes = [
+            models.Index(fields=("at", "id"), name="audit_by_time"),
+            models.Index(fields=("actor", "at", "id"), name="audit_by_actor"),
+            models.Index(fields=("address", "at", "id"), name="audit_by_address"),
+            models.Index(fields=("verb", "at", "id"), name="audit_by_verb"),
+            models.Index(fields=("risk", "at", "id"), name="audit_by_risk"),
+            models.Index(fields=("target_kind", "at", "id"), name="audit_by_kind"),
+            models.Index(fields=("target_kind", "target_id", "at", "id"), name="audit_by_thing"),
+            models.Index(fields=("target", "at", "id"), name="audit_by_target"),
+            models.Index(fields=("cluster_id", "at", "id"), name="audit_by_cluster"),
+            models.Index(fields=("at", "id"), name="audit_refused", condition=models.Q(result="refused")),
+            models.Index(fields=("id",), name="audit_not_sealed", condition=models.Q(position__isnull=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor} {self.verb} {self.target}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Write the event once; a second time is refused."""
+        """Write the event once, stamped with the console's key; a second time is refused."""
         if self.pk is not None:
             raise TypeError("Audit events are never changed.")
+        self.stamp = chain.stamp(self.__dict__)
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse."""
         raise TypeError("Audit events are never deleted.")
+
+
+class AuditChain(models.Model):
+    """The one row that tells where the chain of the audit ends, and what its verification found.
+
+    It stands apart from the events, so that events that were cut off the end are missed.
+    """
+
+    position = models.BigIntegerField(default=0)
+    digest = models.CharField(max_length=64, default=chain.GENESIS)
+    # The verification that is under way; it goes on where the tick before left it.
+    pass_began_at = models.DateTimeField(null=True)
+    pass_position = models.BigIntegerField(default=0)
+    pass_digest = models.CharField(max_length=64, default=chain.GENESIS)
+    pass_findings: models.JSONField[Any, list[dict[str, Any]]] = models.JSONField(default=list)
+    # The last one that came to the end.
+    verified_at = models.DateTimeField(null=True)
+    verified_event = models.BigIntegerField(null=True)
+    findings: models.JSONField[Any, list[dict[str, Any]]] = models.JSONField(default=list)
+    # By host: what its checkpoint, which lies outside of the database, has against the chain.
+    checkpoints: models.JSONField[Any, dict[str, str]] = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_row_of_audit_chain")]
+
+    def __str__(self) -> str:
+        return f"Audit chain to {self.position}"
+
+    @classmethod
+    def current(cls) -> AuditChain:
+        """Return the row, or one with the defaults that is not stored; for looking."""
+        return cls.objects.filter(pk=1).first() or cls(pk=1)
+
+    @classmethod
+    def load(cls) -> AuditChain:
+        """Return the row, made where it is missing."""
+        return cls.objects.get_or_create(pk=1)[0]
+
+    @classmethod
+    def locked(cls) -> AuditChain:
+        """Return the row, made where it is missing, locked until the end of the transaction."""
+        cls.load()
+        return cls.objects.select_for_update().get(pk=1)
