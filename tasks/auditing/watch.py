@@ -45,7 +45,8 @@ def look_after(now: datetime, clock: Callable[[], float] = time.monotonic) -> st
 def tell(now: datetime) -> bool:
     """Raise or clear the alarm by what is on record, and return whether the chain holds."""
     state = AuditChain.current()
-    troubles = [*state.checkpoints.values(), *(finding["text"] for finding in state.findings)]
+    objections = (f"{text} So says the checkpoint of {host}." for host, text in state.checkpoints.items())
+    troubles = [*objections, *(finding["text"] for finding in state.findings)]
     if not troubles:
         alarms.clear(ALARM, SUBJECT, now=now)
         return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import QuerySet
 
+from tasks import chain
 from tasks.audit import CONSOLE, Target, record
 from tasks.auditing.sealing import seal_all
 from tasks.auditing.verification import Finding, Walk, links
@@ -49,3 +52,29 @@ def verify() -> list[Finding]:
 def what() -> list[tuple[str, int]]:
     """Return what kind of finding there is at which position."""
     return [(finding.what, finding.position) for finding in verify()]
+
+
+def run(*arguments: str) -> tuple[str, str, str]:
+    """Return what a command wrote to its output and to its errors, and the error it ended with."""
+    out, err, failure = io.StringIO(), io.StringIO(), ""
+    try:
+        call_command(*arguments, stdout=out, stderr=err)
+    except CommandError as error:
+        assert error.returncode == 1
+        failure = str(error)
+    return out.getvalue(), err.getvalue(), failure
+
+
+def checkpoint_in(text: str) -> str:
+    """Return the checkpoint that verifyaudit printed."""
+    return text.split("Checkpoint: ")[1].split()[0]
+
+
+def rewrite_from(position: int) -> None:
+    """Compute every digest anew from a position on, as somebody who knows the program and has the database."""
+    events = QuerySet(AuditEvent)
+    previous = events.get(position=position - 1).digest if position > 1 else chain.GENESIS
+    for link in list(links(position - 1)):
+        previous = chain.digest(previous, link)
+        events.filter(pk=link["id"]).update(digest=previous)
+    AuditChain.objects.update(digest=previous)
