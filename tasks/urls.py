@@ -75,8 +75,6 @@ urlpatterns = [
     path("alarms/", alarms.alarm_list, name="alarms"),
     path("alarms/news/", alarms.alarm_news, name="alarm-news"),
     path("alarms/<int:pk>/clear/", alarms.clear, name="alarm-clear"),
-    # Audit
-    path("audit/", alarms.alarm_list, name="audit"),
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),

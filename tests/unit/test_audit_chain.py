@@ -27,7 +27,7 @@ from tests.unit.audit_kit import cut, make_events, tamper, verify, what
 from tests.unit.test_lease import at_once
 
 pytestmark = pytest.mark.django_db
-MIGRATION = "0005_audit"
+MIGRATION = "0010_audit"
 
 
 # --- Sealing ----------------------------------------------------------------------------------------------------------
