@@ -19,6 +19,7 @@ from backupconsole.watch import Watch
 from backupconsole.workergroup import MARK, WorkerGroup, mark_value
 from tasks.engine import dispatch
 from tasks.engine.lease import worker_name
+from tasks.engine.watches import silence
 from tasks.models import Pulse
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Supervisor:
         self._pause = 0.0
         self._beaten = -BEAT_SECONDS
         self._away = False
+        self._lookout = silence.Lookout()
 
     def run(self) -> None:
         """Supervise until told to end, then end all workers.
@@ -99,7 +101,9 @@ class Supervisor:
 
     def _beat(self) -> None:
         if time.monotonic() - self._beaten >= BEAT_SECONDS:
-            Pulse.beat("supervisor", timezone.now(), worker_name())
+            now = timezone.now()
+            Pulse.beat("supervisor", now, worker_name())
+            self._lookout.saw(silence.workers_now(now), now)
             self._beaten = time.monotonic()
 
     def _working(self) -> set[int]:

@@ -155,6 +155,8 @@ class PathType(ABC):
     form_class: ClassVar[type[DestinationForm]]
     # Names of the form's fields that are write-only and encrypted at rest.
     secret_fields: ClassVar[tuple[str, ...]] = ()
+    # Names of the fields by which a server is recognised; who confirms another one means it for all sets there.
+    trusted_fields: ClassVar[tuple[str, ...]] = ()
     # Whether the standby management node keeps a copy of what is stored.
     has_standby: ClassVar[bool] = False
     # Whether a store is there to run it; without one the form exists but is not offered.
@@ -212,6 +214,10 @@ class PathType(ABC):
         if not (parameters.get("server_ip") and parameters.get("port")):
             return []
         return [Endpoint(str(parameters["server_ip"]), int(parameters["port"]))]
+
+    def servers(self, parameters: Mapping[str, Any]) -> list[str]:
+        """Return the addresses of the machines that keep the files; none where that is this machine."""
+        return [str(parameters["server_ip"])] if parameters.get("server_ip") else []
 
     def identify(self, parameters: Mapping[str, Any]) -> Check | None:
         """Find out who answers, before any secret is sent; None where the protocol has nothing to show.

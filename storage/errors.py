@@ -49,13 +49,24 @@ class AuthenticationFailed(StoreError):
 
 
 class HostKeyUnknown(StoreError):
-    """No host key is pinned yet; nothing was sent to the server. ``host_key`` is the one it showed."""
+    """No host key is pinned yet; nothing was sent to the server ``host``. ``host_key`` is the one it showed."""
 
     code = "host-key-unknown"
 
-    def __init__(self, message: str, *, cure: str = "", field: str | None = None, host_key: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        cure: str = "",
+        field: str | None = None,
+        host_key: str = "",
+        host: str = "",
+        port: int = 0,
+    ) -> None:
         super().__init__(message, cure=cure, field=field)
         self.host_key = host_key
+        self.host = host
+        self.port = port
 
 
 class HostKeyChanged(HostKeyUnknown):

@@ -26,7 +26,7 @@ def probe(store: Store, name: str, now: Callable[[], datetime]) -> timedelta:
         began = now()
         _round_trip(store, name)
         modified = store.stat(DIRECTORY, name).modified
-        ahead = _ahead(modified, began, now())
+        ahead = ahead_by(modified, began, now())
         _sweep(store, now())
         store.delete(DIRECTORY, name)
         return ahead
@@ -57,8 +57,8 @@ def _round_trip(store: Store, name: str) -> None:
             raise Corrupt("The renamed file is not what was written.", cure="Check the disk of the server.")
 
 
-def _ahead(modified: datetime, began: datetime, ended: datetime) -> timedelta:
-    """Return how far ``modified`` lies outside the time in which the file was written."""
+def ahead_by(modified: datetime, began: datetime, ended: datetime) -> timedelta:
+    """Return how far a destination's clock is ahead: ``modified`` is the time it gave a file written in between."""
     # Some servers keep whole seconds only.
     if modified < began - timedelta(seconds=1):
         return modified - began

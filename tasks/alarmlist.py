@@ -1,63 +1,32 @@
-"""O&M > Alarms as its templates read it: what is not cleared, most serious first, and what was, by pages."""
+"""O&M > Alarms as its templates read it: what is not cleared, what was, and the rules; by pages that cost the same."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
-from django.http import QueryDict
+from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
-from django.utils.http import urlencode
 
 from tasks import alarms
-from tasks.alarms import SEVERITIES
+from tasks.alarmfilter import AlarmState, micros, moment_of
+from tasks.alarms import ALARMS, AlarmType
 from tasks.listing import PACE_CALM
-from tasks.models import Alarm
+from tasks.models import Alarm, Cluster
+from tasks.models.alarm import ACKNOWLEDGED, SEVERITIES
 from tasks.scope import narrowed
-from tasks.selectors import number_in
-from tasks.states import Severity
 
 PAGE_SIZE = 25
-
-
-@dataclass(frozen=True)
-class AlarmState:
-    """The state of the page, from its URL: a severity or all, and a page of each of the two lists."""
-
-    severity: str = ""
-    page: int = 1
-    cleared: int = 1
-
-    @classmethod
-    def of(cls, query: QueryDict) -> AlarmState:
-        """Read the state from a URL; what is unknown is passed over."""
-        severity = query.get("severity", "")
-        pages = (min(number_in(query.get(name, "")) or 1, 10**6) for name in ("page", "cleared"))
-        return cls(severity if severity in Severity.values else "", *(max(1, number) for number in pages))
-
-    def query(self, **changes: Any) -> str:
-        """Return the query string of this state with ``changes``."""
-        state = replace(self, **changes)
-        pairs = {
-            "severity": state.severity,
-            "page": state.page if state.page > 1 else "",
-            "cleared": state.cleared if state.cleared > 1 else "",
-        }
-        return urlencode({name: value for name, value in pairs.items() if value})
+RECENT = timedelta(hours=24)
+RECENT_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One page of a list; ``first`` and ``last`` count from 1, both are 0 on an empty page."""
+    """One page of a list; ``following`` is the query string of the next one, empty on the last."""
 
     alarms: list[Alarm]
-    number: int
-    pages: int
-    first: int
-    last: int
-    total: int
-    previous: str
     following: str
 
 
@@ -72,50 +41,86 @@ class Chip:
     current: bool
 
 
-def whole(state: AlarmState, counts: dict[str, int], user: Any) -> dict[str, Any]:
-    """Return everything that the page shows to ``user``; ``counts`` are of ``alarms.counts``; three queries more."""
-    raised, cleared = narrowed(alarms.uncleared(), user), narrowed(Alarm.objects.filter(cleared_at__isnull=False), user)
-    if state.severity:
-        raised, cleared = raised.filter(severity=state.severity), cleared.filter(severity=state.severity)
-    number = counts.get(state.severity, 0) if state.severity else sum(counts.values())
-    gone = cleared.aggregate(number=Count("pk"))["number"]
-    query = state.query(page=state.page)
+@dataclass(frozen=True)
+class Rule:
+    """One type of alarm, and how many of it are raised."""
+
+    code: str
+    known: AlarmType
+    raised: int
+
+
+def whole(state: AlarmState, user: Any, now: datetime) -> dict[str, Any]:
+    """Return everything that the page of uncleared alarms shows to ``user``; four queries."""
+    raised = narrowed(alarms.uncleared(), user)
+    numbers = dict(state.narrow(raised, severity=False).order_by().values_list("urgency").annotate(number=Count("pk")))
+    query = state.here
     return {
         "state": state,
-        "chips": _chips(state, counts),
-        "raised": _slice(_by_urgency(raised), number, state.page, lambda page: state.query(page=page)),
-        "cleared": _slice(
-            cleared.order_by("-cleared_at", "-pk"), gone, state.cleared, lambda page: state.query(cleared=page)
-        ),
+        "chips": _chips(state, numbers),
+        "raised": _uncleared(state, state.narrow(raised)),
+        "recent": _recent(user, now),
+        "first_page": state.query(),
         "here": f"{reverse('alarms')}?{query}".rstrip("?"),
         "poll_url": f"{reverse('alarm-news')}?{query}".rstrip("?"),
         "pace": PACE_CALM,
     }
 
 
-def _by_urgency(found: QuerySet[Alarm]) -> QuerySet[Alarm]:
-    """Return the most serious first, and of equal ones those that were raised last: they are news."""
-    places = [When(severity=severity, then=Value(place)) for place, severity in enumerate(SEVERITIES)]
-    return found.order_by(
-        Case(*places, default=Value(len(SEVERITIES)), output_field=IntegerField()), "-raised_at", "-pk"
-    )
+def choices(user: Any) -> dict[str, Any]:
+    """Return what can be filtered by; one query."""
+    types = sorted(((code, known.name) for code, known in ALARMS.items()), key=lambda one: one[1])
+    return {"types": types, "clusters": list(narrowed(Cluster.objects.all(), user, "pk")), "severities": SEVERITIES}
 
 
-def _slice(found: QuerySet[Alarm], total: int, wanted: int, query: Any) -> Slice:
-    pages = max(1, -(-total // PAGE_SIZE))
-    number = min(wanted, pages)
-    start = (number - 1) * PAGE_SIZE
-    rows = list(found.select_related("cluster")[start : start + PAGE_SIZE])
-    first = start + 1 if rows else 0
-    return Slice(rows, number, pages, first, start + len(rows), total, query(number - 1), query(number + 1))
+def history(state: AlarmState, user: Any) -> dict[str, Any]:
+    """Return a page of the cleared alarms, those that were cleared last first; one query."""
+    found = state.narrow(narrowed(Alarm.objects.filter(cleared_at__isnull=False), user))
+    moment = moment_of(state.after[0]) if state.after else None
+    if state.after and moment:
+        found = found.filter(Q(cleared_at__lt=moment) | Q(cleared_at=moment, pk__lt=state.after[1]))
+    rows = list(found.select_related("cluster").order_by("-cleared_at", "-pk")[: PAGE_SIZE + 1])
+    following = ""
+    if len(rows) > PAGE_SIZE:
+        last = rows[PAGE_SIZE - 1]
+        assert last.cleared_at is not None
+        following = state.query(after=(micros(last.cleared_at), last.pk))
+    return {"state": state, "first_page": state.query(), "cleared": Slice(rows[:PAGE_SIZE], following)}
 
 
-def _chips(state: AlarmState, counts: dict[str, int]) -> list[Chip]:
+def rules(user: Any) -> list[Rule]:
+    """Return every type with how many alarms of it ``user`` may see raised, the most serious first; one query."""
+    raised = narrowed(alarms.uncleared(), user).order_by().values_list("code").annotate(number=Count("pk"))
+    numbers = dict(raised)
+    ranked = sorted(ALARMS.items(), key=lambda one: SEVERITIES.index(one[1].severity))
+    return [Rule(code, known, numbers.get(code, 0)) for code, known in ranked]
+
+
+def _uncleared(state: AlarmState, found: QuerySet[Alarm]) -> Slice:
+    """Return a page: the most serious first, acknowledged ones after all, and of equal ones those raised last."""
+    if state.after:
+        urgency, key = state.after
+        found = found.filter(Q(urgency__gt=urgency) | Q(urgency=urgency, pk__lt=key))
+    rows = list(found.select_related("cluster").order_by("urgency", "-pk")[: PAGE_SIZE + 1])
+    following = ""
+    if len(rows) > PAGE_SIZE:
+        last = rows[PAGE_SIZE - 1]
+        following = state.query(after=(last.urgency, last.pk))
+    return Slice(rows[:PAGE_SIZE], following)
+
+
+def _recent(user: Any, now: datetime) -> list[Alarm]:
+    """Return what was cleared last within a day."""
+    found = narrowed(Alarm.objects.filter(cleared_at__gt=now - RECENT), user)
+    return list(found.select_related("cluster").order_by("-cleared_at", "-pk")[:RECENT_SHOWN])
+
+
+def _chips(state: AlarmState, numbers: dict[int, int]) -> list[Chip]:
     """Return All and every severity that occurs, or that is chosen."""
-    shown = [Chip("", "All", sum(counts.values()), "", not state.severity)]
-    for severity in SEVERITIES:
-        number, chosen = counts.get(severity, 0), state.severity == severity
+    shown = [Chip("", "All", sum(numbers.values()), state.query(severity=""), not state.severity)]
+    for place, severity in enumerate(SEVERITIES):
+        number, chosen = numbers.get(place, 0) + numbers.get(place + ACKNOWLEDGED, 0), state.severity == severity
         if number or chosen:
-            query = AlarmState(severity.value).query()
+            query = state.query(severity=severity.value)
             shown.append(Chip(severity.value, str(severity.label), number, query, chosen))
     return shown

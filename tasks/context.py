@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tasks import alarms, permissions
+from tasks.alarms import Counts
+from tasks.engine.watches import silence
 from tasks.middleware import preference_of
-from tasks.models import Preference, Pulse
-from tasks.states import Severity
-from tasks.workers import WorkersState, workers_state
+from tasks.models import Preference
+from tasks.workers import WorkersState
 from tasks.zones import same_clock
 
 # The theme's button goes round in this order; the first is what a person has who chose nothing.
@@ -53,19 +54,26 @@ def theme_of(preference: Preference | None) -> Theme:
 
 @dataclass(frozen=True)
 class AlarmCount:
-    """How many alarms are not cleared, and in words how serious they are."""
+    """How many alarms are not cleared, how many of them nobody has acknowledged, and in words how serious they are."""
 
     total: int
+    pressing: int
     words: str
 
+    @property
+    def acknowledged(self) -> int:
+        """How many somebody sees to already."""
+        return self.total - self.pressing
 
-def alarm_count(counts: dict[str, int]) -> AlarmCount:
-    """Return ``counts`` by severity as the shell tells them."""
-    total = sum(counts.values())
-    if not total:
-        return AlarmCount(0, "No alarms")
-    parts = ", ".join(f"{number:,} {Severity(severity).label.lower()}" for severity, number in counts.items())
-    return AlarmCount(total, f"{total:,} uncleared {'alarm' if total == 1 else 'alarms'}: {parts}")
+
+def alarm_count(counts: Counts) -> AlarmCount:
+    """Return ``counts`` as the shell tells them."""
+    if not counts.total:
+        return AlarmCount(0, 0, "No alarms")
+    noun = "alarm" if counts.total == 1 else "alarms"
+    parts = ", ".join(f"{number:,} {severity.label.lower()}" for severity, number in counts.by_severity.items())
+    seen = f"; {counts.acknowledged:,} acknowledged" if counts.acknowledged else ""
+    return AlarmCount(counts.total, counts.pressing, f"{counts.total:,} uncleared {noun}: {parts}{seen}")
 
 
 class Shell:
@@ -123,18 +131,14 @@ class Shell:
     @cached_property
     def workers(self) -> WorkersState:
         """Whether the workers are alive."""
-        beats = dict(Pulse.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))
-        return workers_state(
-            beats.get("tick"),
-            beats.get("supervisor"),
-            timezone.now(),
-            silence=settings.TICK_SILENCE_SECONDS,
-            host=self.host,
-        )
+        now = timezone.now()
+        state = silence.workers_now(now)
+        silence.WEB.saw(state, now)
+        return state
 
     @cached_property
-    def alarm_counts(self) -> dict[str, int]:
-        """How many alarms of each severity are not cleared."""
+    def alarm_counts(self) -> Counts:
+        """How many alarms that the person may see are not cleared."""
         return alarms.counts(self.request.user)
 
     @cached_property

@@ -74,6 +74,11 @@ urlpatterns = [
     # Alarms
     path("alarms/", alarms.alarm_list, name="alarms"),
     path("alarms/news/", alarms.alarm_news, name="alarm-news"),
+    path("alarms/cleared/", alarms.cleared_list, name="alarms-cleared"),
+    path("alarms/rules/", alarms.rules, name="alarm-rules"),
+    path("alarms/export.csv", alarms.export, name="alarms-export"),
+    path("alarms/<int:pk>/acknowledge/", alarms.acknowledge, name="alarm-acknowledge"),
+    path("alarms/<int:pk>/take-back/", alarms.take_back, name="alarm-take-back"),
     path("alarms/<int:pk>/clear/", alarms.clear, name="alarm-clear"),
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),

@@ -67,6 +67,11 @@ def needs_resealing(stored: str) -> bool:
     return bool(stored) and stored.split(".")[1] != _key_id(_keys()[0])
 
 
+def prefixes() -> list[str]:
+    """Return how everything begins that one of the keys opens, unless it was copied from another row or cut."""
+    return [f"{_VERSION}.{_key_id(key)}." for key in _keys()]
+
+
 def _keys() -> list[bytes]:
     """Return the keys of 32 bytes, the one that encrypts first."""
     return [hashlib.sha256(b"backup-console secrets " + key.encode()).digest() for key in settings.SECRETS_KEYS]

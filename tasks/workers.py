@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 
 from tasks.units import format_distance
 
+# There is a tick a minute, and more of them. Pages look every 30 s: whoever reads one knows within two minutes.
+SILENT_SECONDS = 90
+
 
 @dataclass(frozen=True)
 class WorkersState:

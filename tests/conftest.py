@@ -75,8 +75,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean_cache() -> Iterator[None]:
-    """No test sees what another one cached."""
+def clean_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees what another one cached, nor how long its workers, which never ran, have been silent."""
+    from tasks.engine.watches import silence
+
+    monkeypatch.setattr(silence, "WEB", silence.Lookout(clock=lambda: 0.0))
     yield
     cache.clear()
 

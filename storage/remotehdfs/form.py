@@ -133,6 +133,10 @@ class RemoteHDFS(PathType):
         hosts = {str(parameters[name]): name for name in ("standby_ip", "active_ip") if parameters.get(name)}
         return [Endpoint(host, int(parameters[field]), name, field) for host, name in reversed(hosts.items())]
 
+    def servers(self, parameters: Mapping[str, Any]) -> list[str]:
+        """Return the addresses of the NameNodes; the DataNodes are of the same cluster."""
+        return [str(parameters[name]) for name in ("active_ip", "standby_ip") if parameters.get(name)]
+
     def identify(self, parameters: Mapping[str, Any]) -> Check:
         """Say which NameNode is active; raise the reason where none is."""
         from storage.remotehdfs.namenodes import State, explain, find

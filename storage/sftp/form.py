@@ -124,6 +124,7 @@ class SFTP(PathType):
     note = "Backup files are stored in the server using the SFTP protocol."
     form_class = SFTPForm
     secret_fields = ("password", "private_key", "passphrase")
+    trusted_fields = ("host_key",)
     available = True
     read_back_default = False
 

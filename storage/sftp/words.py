@@ -110,6 +110,8 @@ def key_unknown(place: Place, shown: str) -> StoreError:
         cure="Compare the key with that of the server and confirm it.",
         field="host_key",
         host_key=shown,
+        host=place.host,
+        port=place.port,
     )
 
 
@@ -121,6 +123,8 @@ def key_changed(place: Place, shown: str, pinned: str) -> StoreError:
         cure="Find out why; confirm the new key only where the server was really given one.",
         field="host_key",
         host_key=shown,
+        host=place.host,
+        port=place.port,
     )
 
 

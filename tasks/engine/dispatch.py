@@ -27,6 +27,8 @@ from tasks.engine.lease import first_in_line, free_slots, reap
 from tasks.engine.restore.expiry import remove_expired
 from tasks.engine.restore.settling import queue_rollbacks
 from tasks.engine.sweep import sweep_spool
+from tasks.engine.watches import clocks, silence
+from tasks.engine.watching import WATCHES
 from tasks.maintenance import lapse
 from tasks.models import BackupTask, Maintenance, Pulse, Run
 from tasks.models.run import PROOFS
@@ -50,6 +52,7 @@ def tick(now: datetime) -> None:
     A step that fails is logged and does not keep the others from their work. The last step talks to destinations and
     may take long; the workers are one more than runs and ticks need, so that the next tick comes all the same.
     """
+    before = Pulse.last("tick")
     Pulse.beat("tick", now)
     lost: list[int] = []
 
@@ -58,6 +61,8 @@ def tick(now: datetime) -> None:
         queue_rollbacks(now)
         return len(lost)
 
+    _step("silence", lambda: silence.broken(now))
+    _step("set back", lambda: clocks.ticked(before, now))
     _step("clock", lambda: put_right(now))
     _step("maintenance", lambda: lapse(now))
     done = [
@@ -65,10 +70,10 @@ def tick(now: datetime) -> None:
         _step("due", lambda: queue_due(now)),
         _step("proofs", lambda: proofs.queue_due(now)),
         _step("offered", lambda: offer(now)),
-        _step("overdue", lambda: proofs.watch(now)),
+        *(_step(name, partial(watch, now)) for name, watch in WATCHES.items()),
         _step("messages", lambda: request_sender(now)),
     ]
-    Pulse.beat("tick", now, ", ".join(done))
+    Pulse.beat("tick", now, ", ".join(done)[:200])
     for run_id in lost:
         log.warning("run %s was given up: its worker was lost", run_id)
         _step("swept", partial(after_loss, run_id))

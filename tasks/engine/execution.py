@@ -59,7 +59,7 @@ class Execution(ABC):
         except RunStopped as error:
             outcome = self.failed(Outcome(RunState.STOPPED, str(error), error.code))
         except ConsoleError as error:
-            outcome = self.failed(Outcome(RunState.FAILED, str(error), error.code))
+            outcome = self.failed(Outcome(RunState.FAILED, str(error), error.code, error))
         except Exception as error:
             log.exception("run %s failed unforeseen", self.lease.run_id)
             outcome = self.failed(Outcome(RunState.FAILED, *unforeseen(self.lease.run_id, error)))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from storage.base import Store, Upload
 from storage.errors import AlreadyExists
 from tasks.engine.archive import ArchiveResult, ArchiveWriter, verify_archive
@@ -30,6 +32,8 @@ class Sealed:
     manifest: Upload
     proof: str
     """What was compared, for the log."""
+    written: tuple[datetime, datetime]
+    """Between which moments of our clock the destination got the manifest."""
 
     def publish(self, take_back: Callable[[str], None]) -> str:
         """Give both their final names, the manifest first, so that no archive is ever without one; return the path.
@@ -81,9 +85,9 @@ class Writing:
         beside: Upload | None = None
         try:
             beside = self._put(manifest_name(name), eager=False)
-            result = self._fill(service, survey, name, archive, beside)
+            result, written = self._fill(service, survey, name, archive, beside)
             proof = self._prove(archive, result, checking)
-            return Sealed(service, survey, name, result, archive, beside, proof)
+            return Sealed(service, survey, name, result, archive, beside, proof, written)
         except BaseException:
             archive.abort()
             if beside is not None:
@@ -109,7 +113,10 @@ class Writing:
     def _warn(self, text: str) -> None:
         self.log("WARN", text)
 
-    def _fill(self, service: ServiceSpec, survey: Survey, name: str, archive: Upload, beside: Upload) -> ArchiveResult:
+    def _fill(
+        self, service: ServiceSpec, survey: Survey, name: str, archive: Upload, beside: Upload
+    ) -> tuple[ArchiveResult, tuple[datetime, datetime]]:
+        """Return what was written, and between which moments the manifest beside it was brought to the destination."""
         scratch = scratch_directory()
         with ArchiveWriter(archive, check=self.check, scratch=scratch) as writer:
             self.current = writer
@@ -121,12 +128,14 @@ class Writing:
                 result = writer.finish(facts)
                 counted = _Counted(beside)
                 writer.write_manifest(counted, facts, name)
+                began = timezone.now()
                 beside.seal(counted.size)
+                ended = timezone.now()
             finally:
                 self.read_before += writer.source_bytes
                 self.written_before += writer.archive_bytes
                 self.current = None
-        return result
+        return result, (began, ended)
 
     def _facts(self, service: ServiceSpec, survey: Survey) -> dict[str, Any]:
         """Return what the manifest says about the archive as a whole."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from storage.base import Space, Store
 from storage.errors import ConsoleError, NoSpace, StoreError
+from storage.probe import ahead_by
 from storage.registry import get_path_type
 from tasks.engine import publishing, record, retention, spaces, sweep
 from tasks.engine.asking import Asking
@@ -28,8 +29,10 @@ from tasks.engine.oneservice import Sealed, Writing
 from tasks.engine.record import Outcome
 from tasks.engine.snapshot import Snapshot, scratch_directory, take
 from tasks.engine.standby import Standby
+from tasks.engine.watches import clocks
 from tasks.errors import LeaseLost, RunEnded
 from tasks.models import Run
+from tasks.naming import manifest_name
 from tasks.sources.base import ServiceSpec, Survey
 from tasks.units import format_size
 
@@ -74,6 +77,7 @@ class Backup(Execution):
             keeper.check()
             self.step = "Publishing"
             publishing.publish(self.lease, snapshot, sealed, store, self.info)
+            self.compare_clocks(snapshot, sealed[-1], store)
             self.keep_copies(snapshot, store, keeper)
             self.synchronize(snapshot, store, keeper)
             self.tell_space(snapshot, store)
@@ -97,6 +101,7 @@ class Backup(Execution):
             )
             for warning in survey.warnings:
                 self.warn(warning)
+            clocks.of_nodes(self.run.cluster_id, service.name, survey.clocks, timezone.now())
             surveys.append((service, survey))
         check()
         expected = sum(survey.bytes for _, survey in surveys)
@@ -178,6 +183,16 @@ class Backup(Execution):
 
     def _checking(self) -> None:
         self.step = "Reading back"
+
+    def compare_clocks(self, snapshot: Snapshot, last: Sealed, store: Store) -> None:
+        """Look which time the destination gave to the file that was written last; it need not tell."""
+        servers = get_path_type(snapshot.path_type).servers(snapshot.destination)
+        if store.in_place or not servers or self.run.task is None:
+            return
+        with suppress(StoreError):
+            modified = store.stat(snapshot.directory, manifest_name(last.name)).modified
+            ahead = ahead_by(modified, *last.written)
+            clocks.of_destination(self.run.task, servers[0], ahead, timezone.now())
 
     def keep_copies(self, snapshot: Snapshot, store: Store, keeper: Keeper) -> None:
         """Remove the sets that are too many; from here on nothing can make the run fail."""

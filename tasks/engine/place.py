@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from storage.base import PathType, Store
 from storage.registry import get_path_type
 from tasks.errors import NothingRecorded
@@ -24,7 +26,16 @@ def open_set(run: Run) -> Store:
             "was configured to another server or user. The password for it is no longer kept.",
             cure="Restore from it with a restoration task, which asks for the password.",
         )
-    return path_type.connect_to_read(parameters["destination"], task.secrets())
+    return path_type.connect_to_read(destination_of(run, task), task.secrets())
+
+
+def destination_of(run: Run, task: BackupTask) -> dict[str, Any]:
+    """Return the destination as it was recorded, with the host key that has been confirmed for the server since."""
+    then: dict[str, Any] = dict(run.parameters["destination"])
+    path_type = get_path_type(run.parameters["path_type"])
+    if not _moved(path_type, run, task):
+        then |= {name: task.destination[name] for name in path_type.trusted_fields if name in task.destination}
+    return then
 
 
 def lies_elsewhere(run: Run, task: BackupTask) -> bool:

@@ -14,11 +14,12 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from tasks import alarms
+from tasks.alarms import Told
 from tasks.audit import Actor
 from tasks.engine import kinds, proofage
 from tasks.engine.place import lies_elsewhere
 from tasks.engine.record import lock_task_of
+from tasks.engine.watches.reconciling import reconcile, tasks_of
 from tasks.errors import Refused
 from tasks.models import BackupTask, Cluster, Maintenance, Run
 from tasks.models.run import PROOFS
@@ -27,8 +28,6 @@ from tasks.states import ACTIVE, Kind, RunState, Trigger
 
 # Proofs by age that wait or run at a time, over all clusters, for each slot: a tick a minute keeps the slots busy.
 PER_SLOT = 10
-# Alarms raised by one tick: after a long outage many proofs are overdue, and the tick must not take long.
-ALARMS_AT_ONCE = 100
 _OVERDUE = "proof-overdue"
 
 
@@ -131,29 +130,22 @@ def watch(now: datetime) -> int:
 
     None is raised during maintenance, nor so soon after it that the proofs cannot have been made up for.
     """
-    overdue = proofage.overdue(now)
-    raised = set(alarms.uncleared().filter(code=_OVERDUE).values_list("subject", flat=True))
-    subjects = {f"task {task_id}": words for task_id, words in overdue.items()}
-    for subject in raised - subjects.keys():
-        alarms.clear(_OVERDUE, subject, now=now)
-    hushed = Maintenance.current().ended_since(now - proofage.PATIENCE)
-    new = [] if hushed else [subject for subject in subjects if subject not in raised][:ALARMS_AT_ONCE]
-    tasks = BackupTask.objects.select_related("cluster").in_bulk([int(subject.split()[1]) for subject in new])
-    for subject in new:
-        task = tasks.get(int(subject.split()[1]))
-        if task is not None:
-            _raise_overdue(task, subjects[subject], now)
-    return len(overdue)
+    late = {f"task {task_id}": words for task_id, words in proofage.overdue(now).items()}
+
+    def describe(new: list[str]) -> dict[str, Told]:
+        if Maintenance.current().ended_since(now - proofage.PATIENCE):
+            return {}
+        return {subject: _told(task, late[subject]) for subject, task in tasks_of(new).items()}
+
+    reconcile(_OVERDUE, late, describe, now)
+    return len(late)
 
 
-def _raise_overdue(task: BackupTask, words: str, now: datetime) -> None:
-    alarms.raise_alarm(
-        _OVERDUE,
-        f"task {task.pk}",
+def _told(task: BackupTask, words: str) -> Told:
+    return Told(
         cause=f"{words} {task.proof_problem}".strip(),
         cure="Look in the history for why the last check or rehearsal failed, or what kept it waiting.",
         place=task.name,
         cluster=task.cluster,
         link=reverse("task-history", args=[task.pk]),
-        now=now,
     )

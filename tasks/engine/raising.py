@@ -6,26 +6,38 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from storage.errors import ConsoleError
 from tasks import alarms
+from tasks.engine import hostkeys
+from tasks.engine.watches import keys, late
 from tasks.models import BackupTask, Run
 from tasks.models.run import RESTORES
 from tasks.states import GOOD, Kind, RunState, Trigger
+from tasks.vault import KeyLost
 
 _FAILED, _UNKNOWN = "backup-failed", "restoration-unknown"
 
 
-def tell(run: Run, now: datetime) -> None:
-    """Raise or clear the alarm that goes with the end of ``run``; proofs see to theirs themselves (``verdicts``)."""
+def tell(run: Run, now: datetime, error: ConsoleError | None = None) -> None:
+    """Raise or clear the alarms that go with the end of ``run``, which ``error`` ended where it is given.
+
+    Proofs see to what they say of sets themselves (``verdicts``).
+    """
     if run.kind == Kind.BACKUP and run.task is not None:
         _of_backup(run, run.task, now)
     elif run.kind in RESTORES:
         _of_restore(run, now)
+    if run.state in GOOD:
+        hostkeys.reached(run, now)
+    hostkeys.met(run, error, now)
+    if run.error_code == KeyLost.code:
+        keys.found_lost(run.cluster, now)
 
 
 def _of_backup(run: Run, task: BackupTask, now: datetime) -> None:
-    """Only a run that the system started raises one, any success clears it (ALM-12034)."""
+    """Only a run that the system started raises one, any success clears it (ALM-12034) and that of an overdue task."""
     if run.state in GOOD:
-        alarms.clear(_FAILED, f"task {task.pk}", now=now)
+        alarms.clear_all_of([f"task {task.pk}"], alarms.CONSOLE, now, _FAILED, late.CODE)
     elif run.state == RunState.FAILED and run.trigger == Trigger.SCHEDULE and task.deleted_at is None:
         alarms.raise_alarm(
             _FAILED,

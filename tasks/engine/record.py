@@ -77,7 +77,7 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
         return False
     run = Run.objects.select_related("task__cluster", "restoration", "cluster").get(pk=run_id)
     copy_to_task(run)
-    tell(run, now)
+    tell(run, now, outcome.error)
     notices.run_ended(run, now)
     if outcome.state in GOOD and run.kind == Kind.BACKUP:
         count_sets(run.task_id)

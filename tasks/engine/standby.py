@@ -17,6 +17,8 @@ from django.utils import timezone
 from storage.base import Store
 from storage.errors import ConsoleError, Corrupt, PathMissing
 from storage.registry import get_path_type
+from tasks import alarms
+from tasks.engine import hostkeys
 from tasks.engine.record import kept_sets
 from tasks.engine.sweep import sweep_partials
 from tasks.errors import RunEnded
@@ -50,11 +52,13 @@ class Standby:
         address = nodes.standby.get("server_ip", "the standby node")
         try:
             with get_path_type("SFTP").connect(nodes.standby, nodes.secrets()) as store:
+                alarms.clear(hostkeys.CODE, hostkeys.STANDBY, now=timezone.now())
                 warnings = self._copy_missing(store, address)
                 self._remove_gone(store)
         except RunEnded:
             raise
         except ConsoleError as error:
+            hostkeys.met_at_standby(nodes, error, timezone.now())
             return [f"Copy on standby node {address} failed: {error} It is made up for at the next run."]
         return warnings
 

@@ -140,6 +140,10 @@ class Host(ABC):
     def now(self) -> float:
         """Return the machine's clock, in seconds since 1970."""
 
+    def ahead(self) -> float | None:
+        """Return how many seconds the machine's clock is ahead of ours; None where it is ours, or cannot be asked."""
+        return None
+
     def contents(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield path and content of small files, also of those whose size is only told by reading them (``/proc``).
 

@@ -102,6 +102,11 @@ class SSHHost(SFTPFiles):
             self._clock = Clock(told, match is not None)
         return self._clock
 
+    def ahead(self) -> float | None:
+        """Return how far the machine's clock is ahead, where the account may ask for it."""
+        clock = self.clock()
+        return clock.ahead if clock.told else None
+
     def runs_commands(self) -> bool:
         """Tell whether the account may run commands, and not only use SFTP."""
         return self.clock().told

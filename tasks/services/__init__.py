@@ -4,7 +4,7 @@ Views, admin and commands call these and nothing deeper. Each verb checks the pe
 transaction, writes the audit, and raises ``Refused`` with the reason where the present state does not allow it.
 """
 
-from tasks.services.alarms import clear_alarm
+from tasks.services.alarms import acknowledge_alarm, clear_alarm, take_back_acknowledgement
 from tasks.services.asking import check_service
 from tasks.services.findsets import Search, begin_search, find_sets, restore_found, verify_source
 from tasks.services.inventory import (
@@ -40,6 +40,7 @@ __all__ = [
     "Salvage",
     "Search",
     "TaskDraft",
+    "acknowledge_alarm",
     "back_up_now",
     "begin_search",
     "change_maintenance",
@@ -67,13 +68,14 @@ __all__ = [
     "salvage_set",
     "save_cluster",
     "save_node",
-    "verify_node",
     "save_service",
     "set_maintenance",
     "start_restoration",
     "stop_run",
     "suspend_task",
+    "take_back_acknowledgement",
     "verify_destination",
     "verify_draft",
+    "verify_node",
     "verify_source",
 ]

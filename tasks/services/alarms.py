@@ -1,4 +1,4 @@
-"""The verb on alarms: clearing one by hand."""
+"""Verbs on alarms: acknowledging one, taking that back, clearing one by hand."""
 
 from __future__ import annotations
 
@@ -10,16 +10,66 @@ from tasks import alarms, audit, permissions
 from tasks.audit import Actor
 from tasks.errors import Refused
 from tasks.models import Alarm
+from tasks.moments import stamp
 from tasks.services.common import require
+
+
+def acknowledge_alarm(actor: Actor, alarm: Alarm, comment: str, now: datetime) -> None:
+    """Note that somebody sees to an alarm, and why it may stay; it counts on, below those that nobody sees to.
+
+    Raises ``Refused`` when it is cleared, or acknowledged by somebody else, and where ``comment`` is empty.
+    """
+    require(actor, permissions.RUN, "acknowledge alarm", alarm)
+    comment = comment.strip()
+    if not comment:
+        raise Refused("The comment is missing.", cure="Say who sees to it and until when.", field="comment")
+    with transaction.atomic():
+        if not alarms.acknowledge(alarm, actor.name, comment, now):
+            alarm.refresh_from_db()
+            raise _not_raised(alarm) if alarm.cleared_at else _acknowledged(alarm)
+        audit.record(actor, "acknowledge alarm", alarm, after={"comment": comment}, note=_about(alarm))
+
+
+def take_back_acknowledgement(actor: Actor, alarm: Alarm) -> None:
+    """Let an alarm press again; raise ``Refused`` when it is cleared, or not acknowledged."""
+    require(actor, permissions.RUN, "take back acknowledgement", alarm)
+    with transaction.atomic():
+        current = Alarm.objects.select_for_update().get(pk=alarm.pk)
+        if not alarms.take_back(current):
+            if current.cleared_at:
+                raise _not_raised(current)
+            raise Refused(f"The alarm of {alarm.place or alarm.subject} is not acknowledged.")
+        before = {"comment": current.comment, "acknowledged_by": current.acknowledged_by}
+        audit.record(actor, "take back acknowledgement", alarm, before=before, note=_about(alarm))
 
 
 def clear_alarm(actor: Actor, alarm: Alarm, now: datetime) -> None:
     """Clear an alarm by hand; its cause raises it again where it is not gone.
 
-    Raises ``Refused`` when it is cleared already.
+    Raises ``Refused`` when it is cleared already, and for one that would come back at the next tick.
     """
     require(actor, permissions.RUN, "clear alarm", alarm)
+    known = alarms.ALARMS.get(alarm.code)
+    if known is not None and known.watched:
+        raise Refused(f"{alarm.name} would come back within a minute.", cure="Acknowledge it, or put its cause right.")
     with transaction.atomic():
-        if not alarms.clear(alarm.code, alarm.subject, actor.name, now):
-            raise Refused(f"The alarm of {alarm.place or alarm.subject} is cleared already.")
-        audit.record(actor, "clear alarm", alarm, note=f"{alarm.code}, {alarm.subject}")
+        if alarm.cleared_at or not alarms.clear(alarm.code, alarm.subject, actor.name, now):
+            raise _not_raised(alarm)
+        audit.record(actor, "clear alarm", alarm, note=_about(alarm))
+
+
+def _about(alarm: Alarm) -> str:
+    return f"{alarm.code}, {alarm.subject}"
+
+
+def _not_raised(alarm: Alarm) -> Refused:
+    return Refused(f"The alarm of {alarm.place or alarm.subject} is cleared already.")
+
+
+def _acknowledged(alarm: Alarm) -> Refused:
+    assert alarm.acknowledged_at is not None
+    when = stamp(alarm.acknowledged_at)
+    return Refused(
+        f"{alarm.acknowledged_by} acknowledged the alarm of {alarm.place or alarm.subject} at {when}: {alarm.comment}",
+        cure="Take that back first.",
+    )

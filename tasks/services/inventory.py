@@ -13,7 +13,7 @@ from storage.checks import Check
 from storage.errors import StoreError
 from storage.judging import host_key_check
 from storage.registry import get_path_type
-from tasks import audit, permissions, scope, sources
+from tasks import alarms, audit, permissions, scope, sources
 from tasks.audit import Actor
 from tasks.engine.archive.manifest import MANIFEST_NAME
 from tasks.engine.restore import standing
@@ -113,6 +113,9 @@ def save_node(actor: Actor, node: Node, typed: Mapping[str, str] | None = None) 
                 raise Refused(f"The password or private key of {node.ssh_user} is missing.", field="password")
             node.sealed_secrets = old.sealed_secrets
         guard_password(actor, node)
+        if old is not None and _identity(old) != _identity(node):
+            # What was said of the host, or of its key, is not said of this one.
+            alarms.clear_all_of([f"node {node.pk}"], actor.name)
         _save(actor, node, _NODE, dict.fromkeys(typed or {}, audit.MASK))
         if node.reach != Reach.LOCAL and typed:
             node.set_secrets(_SFTP.merge_secrets(_stored(old), typed))
@@ -149,6 +152,10 @@ def _tried(spec: NodeSpec) -> Iterator[Check]:
         yield Check(found.level, found.what, found.detail, found.cure)
 
 
+def _identity(node: Node) -> tuple[str, str, int, str]:
+    return node.reach, node.ssh_address, node.ssh_port, node.host_key
+
+
 def _login(node: Node) -> tuple[str, int, str]:
     return node.ssh_address, node.ssh_port, node.ssh_user
 
@@ -176,6 +183,7 @@ def delete_cluster(actor: Actor, cluster: Cluster) -> None:
         # Tasks that were deleted and never ran hold nothing that is worth keeping the cluster for.
         BackupTask.all_tasks.filter(cluster=cluster).delete()
         Restoration.all_restorations.filter(cluster=cluster).delete()
+        alarms.clear_all_of(list(cluster.alarms.values_list("subject", flat=True)), actor.name)
         _delete(actor, cluster, _CLUSTER)
 
 
@@ -188,7 +196,9 @@ def delete_service(actor: Actor, service: Service) -> None:
     if service.cluster.services.count() == 1:
         raise Refused(f"{service.name} is the only service of {service.cluster.name}.", cure="Delete the cluster.")
     _require_settled(service.cluster)
-    _delete(actor, service, _SERVICE)
+    with transaction.atomic():
+        alarms.clear_all_of([f"node {pk}" for pk in service.nodes.values_list("pk", flat=True)], actor.name)
+        _delete(actor, service, _SERVICE)
 
 
 def delete_node(actor: Actor, node: Node) -> None:
@@ -197,6 +207,7 @@ def delete_node(actor: Actor, node: Node) -> None:
     _require_settled(node.service.cluster)
     with transaction.atomic():
         guard_password(actor, node, goes=True)
+        alarms.clear_all_of([f"node {node.pk}"], actor.name)
         _delete(actor, node, _NODE)
 
 

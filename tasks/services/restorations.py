@@ -9,9 +9,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from tasks import audit, permissions
+from tasks import alarms, audit, permissions
 from tasks.audit import Actor
 from tasks.engine import dispatch
+from tasks.engine.place import destination_of
 from tasks.engine.record import copy_to_task
 from tasks.engine.restore import standing
 from tasks.engine.steps import present
@@ -73,7 +74,7 @@ def restore_from_run(actor: Actor, run: Run, now: datetime, name: str = "") -> R
         name=name or _free_name(task.name, run.began),
         cluster=run.cluster,
         path_type=run.parameters["path_type"],
-        destination=run.parameters["destination"],
+        destination=destination_of(run, task),
         secrets=secrets,
         files=files,
         taken_at=run.began,
@@ -202,6 +203,7 @@ def delete_restoration(actor: Actor, restoration: Restoration, now: datetime) ->
                 f"Nobody knows how {current.cluster} stands after {current.name}.", cure="Roll it back first."
             )
         Restoration.objects.filter(pk=current.pk).update(deleted_at=now)
+        alarms.clear_all_of([f"restoration {current.pk}"], actor.name, now)
         audit.record(actor, "delete restoration", current, before=values_of(current, _AUDITED))
 
 

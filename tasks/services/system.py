@@ -12,8 +12,9 @@ from django.utils import timezone
 from storage.checks import Check
 from storage.registry import get_path_type
 from storage.verification import verify
-from tasks import audit, permissions
+from tasks import alarms, audit, permissions
 from tasks.audit import Actor
+from tasks.engine import hostkeys
 from tasks.errors import EditConflict
 from tasks.models import BackupFile, ManagementNodes
 from tasks.services.common import changes, require, values_of
@@ -52,6 +53,8 @@ def save_management_nodes(actor: Actor, version: int, draft: NodesDraft) -> Mana
         if _place(before["standby"]) != _place(draft.standby):
             # The copies lie at another place than the one that is looked at from now on; they are made anew there.
             BackupFile.objects.filter(standby_at__isnull=False).update(standby_at=None)
+        if hostkeys.place_of(before["standby"]) != hostkeys.place_of(draft.standby):
+            alarms.clear(hostkeys.CODE, hostkeys.STANDBY, actor.name)
         old, new = changes(before, values_of(nodes, _AUDITED))
         new |= dict.fromkeys(draft.secrets, audit.MASK)
         audit.record(actor, "change management nodes", nodes, before=old, after=new)

@@ -11,6 +11,8 @@ from django.db import IntegrityError, transaction
 from storage.registry import get_path_type
 from tasks import alarms, audit, permissions
 from tasks.audit import Actor
+from tasks.engine import hostkeys
+from tasks.engine.watches import clocks
 from tasks.errors import EditConflict, Refused
 from tasks.models import BackupTask, Cluster, Service
 from tasks.services.common import changes, require, values_of
@@ -100,6 +102,9 @@ def _configure(actor: Actor, task: BackupTask, version: int, draft: TaskDraft, n
         current.save()
         current.services.set([] if draft.all_services else draft.services)
         _keep_secrets(current, draft.secrets)
+        if hostkeys.place_of(before["destination"]) != hostkeys.place_of(current.destination):
+            # What was said of the server, or of its key, is not said of this one.
+            alarms.clear_all_of([f"task {task.pk}"], actor.name, now, hostkeys.CODE, clocks.CODE)
         old, new = changes(before, _audited(current))
         new |= dict.fromkeys(draft.secrets, audit.MASK)
         audit.record(actor, "configure task", current, before=old, after=new)

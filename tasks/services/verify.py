@@ -13,9 +13,11 @@ from django.utils import timezone
 from storage.base import PathType
 from storage.checks import Check
 from storage.registry import get_path_type
-from storage.verification import verify
-from tasks import audit, permissions
+from storage.verification import CLOCK, IDENTIFYING, verify
+from tasks import alarms, audit, permissions
 from tasks.audit import Actor
+from tasks.engine import hostkeys
+from tasks.engine.watches import clocks
 from tasks.models import BackupTask, Service
 from tasks.services.common import require
 from tasks.services.estimate import room_needed
@@ -53,7 +55,20 @@ def verify_destination(actor: Actor, task: BackupTask) -> Iterator[Check]:
         copies=task.copies,
         services=list(task.chosen_services().select_related("cluster")),
     )
-    return _verified(actor, draft)
+    return _noted(task, _verified(actor, draft))
+
+
+def _noted(task: BackupTask, checks: Iterator[Check]) -> Iterator[Check]:
+    """Pass the lines on, and let the alarms of a saved task follow what is seen of its server."""
+    subject = f"task {task.pk}"
+    for check in checks:
+        if check.what == IDENTIFYING and check.level == "failed" and check.offer:
+            hostkeys.shown(task, check.detail, check.cure, timezone.now())
+        elif check.what == IDENTIFYING and check.level == "ok":
+            alarms.clear(hostkeys.CODE, subject, now=timezone.now())
+        elif check.what == CLOCK and check.level == "ok":
+            alarms.clear(clocks.CODE, subject, now=timezone.now())
+        yield check
 
 
 def verify_draft(actor: Actor, draft: DestinationDraft) -> Iterator[Check]:

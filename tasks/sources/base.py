@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from tasks.engine.archive import Attributes, Member
@@ -72,7 +72,8 @@ class Survey:
     """What a copy taken now would hold: ``bytes`` and ``files`` are the amount to read, before compression.
 
     ``running`` is True when at least one node of the service runs. ``warnings`` are sentences for the run's log
-    that make the run end as Successful with warnings.
+    that make the run end as Successful with warnings. ``clocks`` are the seconds that the clock of each node is ahead
+    of ours, by the node's name, where it is another one and could be asked.
     """
 
     version: str
@@ -81,6 +82,7 @@ class Survey:
     files: int
     running: bool
     warnings: tuple[str, ...] = ()
+    clocks: Mapping[str, float] = field(default_factory=dict)
 
 
 class Archive(Protocol):

@@ -170,6 +170,7 @@ def survey(service: ServiceSpec, check: Callable[[], None] = nothing) -> Survey:
             files=sum(amount.files for _, amount in amounts),
             running=any(is_running(*known.site) for known in facts),
             warnings=(*warnings, *_disagreements(facts), *(line for known in facts for line in doubts(known))),
+            clocks={name: ahead for name, host in hosts.items() if (ahead := host.ahead()) is not None},
         )
 
 

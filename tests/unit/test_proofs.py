@@ -18,6 +18,7 @@ from tasks.audit import Actor
 from tasks.engine import dispatch, kinds, proofs
 from tasks.engine.checking import CheckSet
 from tasks.engine.proofs import queue_due, queue_proof, watch
+from tasks.engine.watches.reconciling import AT_ONCE
 from tasks.errors import Refused
 from tasks.models import Alarm, BackupTask, Cluster, Run
 from tasks.states import Kind, Mode, RunState, Trigger
@@ -333,6 +334,6 @@ def test_ten_thousand_tasks_cost_as_many_queries_as_one(cluster: Cluster, rehear
     assert Run.objects.filter(state=RunState.WAITING).count() == 1, "one cluster, one proof"
     assert costs[0][0] <= 13, [query["sql"][:150] for query in captured]
     # Then a proof is queued, and alarms are raised, up to so many at once.
-    assert costs[1][0] <= 11 + 12 + 8 * proofs.ALARMS_AT_ONCE
+    assert costs[1][0] <= 11 + 12 + 8 * AT_ONCE
     print(f"ten thousand tasks: {costs[0][1] * 1000:.0f} ms with nothing due, {costs[1][1] * 1000:.0f} ms with all")
     assert costs[0][1] < 2.0

@@ -5,29 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import models, transaction
+from django.db import transaction
 
-from tasks.models import (
-    BackupTask,
-    MailServer,
-    ManagementNodes,
-    Node,
-    NotificationChannel,
-    Restoration,
-    Service,
-)
+from tasks.sealedrows import SEALED
 from tasks.vault import KeyLost, needs_resealing
-
-# Deleted ones too: their files can still be swept and restored.
-_ROWS: tuple[models.Manager[Any], ...] = (
-    BackupTask.all_tasks,
-    Restoration.all_restorations,
-    Service.objects,
-    Node.objects,
-    ManagementNodes.objects,
-    MailServer.objects,
-    NotificationChannel.objects,
-)
 
 
 class Command(BaseCommand):
@@ -38,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Go through all rows with secrets; those that no key opens are named and left as they are."""
         renewed, lost = 0, []
-        for rows in _ROWS:
+        for rows in (one.rows for one in SEALED):
             for pk in rows.exclude(sealed_secrets="").values_list("pk", flat=True):
                 with transaction.atomic():
                     row = rows.select_for_update().get(pk=pk)
