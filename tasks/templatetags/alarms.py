@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django import template
 from django.urls import Resolver404, resolve, reverse
@@ -32,6 +32,9 @@ _WORDS = {
     "restoration": ("Show steps", "view"),
     "cluster": ("Show cluster", "view"),
     "management-nodes": ("Management nodes", "system"),
+    "home": ("Show space", "view"),
+    "notifications": ("Show notifications", "view"),
+    "notifications-system": ("Show mail server", "system"),
 }
 # Alarms that the form of the task helps against.
 _OF_FORM = ("backup-failed", "host-key-changed", "task-overdue")
@@ -108,7 +111,7 @@ def _links(alarm: Alarm, may: Mapping[str, bool]) -> Iterator[Link]:
 
 def _word(link: str) -> tuple[str, str]:
     try:
-        name = resolve(link.partition("?")[0]).url_name or ""
+        name = resolve(urlsplit(link).path).url_name or ""
     except Resolver404:
         return "", ""
     return _WORDS.get(name, ("Show", "view"))

@@ -78,6 +78,7 @@ def _big_home(home: Path, big: Path) -> Path:
 
 def _history() -> None:
     """A periodic task with three weeks of runs of every kind, one that fails, one that never ran, one suspended."""
+    from django.db.models import F
     from django.utils import timezone
 
     from tasks.models import BackupTask, Cluster
@@ -101,12 +102,14 @@ def _history() -> None:
     BackupTask.objects.filter(pk=paused.pk).update(suspended=True)
     for age in (5, 4):
         _run(paused, "successful", now - timedelta(days=age))
+    # What these runs were due by is not what the schedule says.
+    BackupTask.objects.update(expected_at=F("next_run_at"))
     _damage(paused, now - timedelta(days=2))
     _alarms(failing, paused, now)
 
 
 def _alarms(failing: BackupTask, damaged: BackupTask, now: datetime) -> None:
-    """Raise what the runs above would have raised, one critical alarm, and one that was cleared."""
+    """Raise what the runs above would have raised, a critical one, one that is acknowledged; two are cleared."""
     from django.urls import reverse
 
     from tasks import alarms
@@ -133,6 +136,14 @@ def _alarms(failing: BackupTask, damaged: BackupTask, now: datetime) -> None:
     where = about(failing) | {"now": now - 200 * hour}
     alarms.raise_alarm("rehearsal-failed", f"task {failing.pk}", cause="The ports were in use.", **where)
     alarms.clear("rehearsal-failed", f"task {failing.pk}", now=now - 190 * hour)
+    where = {"place": "node1", "cluster": depot, "link": reverse("cluster", args=[depot.pk]), "now": now - 30 * hour}
+    cause = "The clock of node node1 (10.20.4.18) is 47 s behind that of mgmt-1 (limit 30 s)."
+    cure = "Point both at the same NTP source."
+    drift = alarms.raise_alarm("clock-drift", "node 0", cause=cause, cure=cure, **where)
+    alarms.acknowledge(drift, "operator", "The NTP server is replaced on Thursday.", now - 29 * hour)
+    cause = "The last tick of the workers was at 2026-11-24 03:02 +01:00. Until they tick again no backup is started."
+    alarms.raise_alarm("workers-silent", "workers", cause=cause, place="mgmt-1", link="/backups/", now=now - 4 * hour)
+    alarms.clear("workers-silent", "workers", now=now - 4 * hour + timedelta(minutes=4))
 
 
 def _remove_old_sets(task_id: int, now: datetime) -> None:

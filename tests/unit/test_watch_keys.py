@@ -137,4 +137,4 @@ def test_looking_costs_the_same_however_much_is_sealed(cluster: Cluster) -> None
     for task in tasks:
         task.set_secrets({"password": "x"})
     BackupTask.objects.bulk_update(tasks, ["sealed_secrets"])
-    assert cost() == none <= 8
+    assert cost() == none <= 10
