@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
@@ -14,13 +13,12 @@ from django.utils import timezone
 from tasks import moments
 from tasks.alarms import ALARMS
 from tasks.models import Alarm
+from tasks.spreadsheets import neutral
 
 HEAD = (
     "Severity", "Number", "Alarm", "Cluster", "Place", "Raised", "Raised again", "Cleared", "Cleared by",
     "Acknowledged", "Acknowledged by", "Comment", "Cause", "Cure",
 )  # fmt: skip
-# What a spreadsheet would take for a formula.
-_FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
 
 
 def response(found: QuerySet[Alarm], now: datetime) -> StreamingHttpResponse:
@@ -29,11 +27,6 @@ def response(found: QuerySet[Alarm], now: datetime) -> StreamingHttpResponse:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     zone = timezone.get_current_timezone()
     return StreamingHttpResponse(_lines(found, zone), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def neutral(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 class _Echo:

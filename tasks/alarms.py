@@ -132,8 +132,9 @@ ALARMS: dict[str, AlarmType] = {
     "audit-broken": AlarmType(
         "Audit Broken",
         Severity.CRITICAL,
+        "a verification finds events of the audit changed or gone",
         "a verification that finds the chain whole, or verifyaudit --accept",
-        action="Show audit",
+        watched=True,
     ),
 }
 CONSOLE = "console"

@@ -20,14 +20,13 @@ from tasks import chain
 from tasks.auditing.verification import Walk
 from tasks.models import AuditEvent
 from tasks.risks import Risk
+from tasks.spreadsheets import neutral
 
 BATCH = 500
 _HEAD = (
     "Event", "Time", "Person", "Address", "Operation", "Risk level", "Kind", "Name", "Number", "Result", "Before",
     "After", "Note", "Hash",
 )  # fmt: skip
-# What a spreadsheet takes for the beginning of a formula, or passes over before one (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Event = Mapping[str, Any]
 
 
@@ -60,11 +59,6 @@ def as_csv(batches: Iterable[list[dict[str, Any]]], zone: tzinfo) -> Iterator[by
     yield b"\xef\xbb\xbf" + _csv([_HEAD])
     for batch in batches:
         yield _csv([_row(event, zone) for event in batch])
-
-
-def neutral(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def verify_lines(lines: Iterable[bytes], expected: Mapping[int, str]) -> tuple[Walk, int]:

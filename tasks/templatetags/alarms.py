@@ -32,6 +32,7 @@ _WORDS = {
     "restoration": ("Show steps", "view"),
     "cluster": ("Show cluster", "view"),
     "management-nodes": ("Management nodes", "system"),
+    "tasks_auditevent_changelist": ("Show audit", "audit"),
     "home": ("Show space", "view"),
     "notifications": ("Show notifications", "view"),
     "notifications-system": ("Show mail server", "system"),
