@@ -20,7 +20,7 @@ from tasks.states import ACTIVE, Kind, RunState, Trigger
 
 ROLLBACKS = 3  # that the console starts by itself after one restoration
 # Ends that the worker did not bring about itself, so that it found no way back either.
-_LOST = ("worker-lost", "no-result", "time-limit")
+LOST = ("worker-lost", "no-result", "time-limit")
 
 
 def honest(run: Run, outcome: Outcome) -> Outcome:
@@ -50,7 +50,7 @@ def queue_rollbacks(now: datetime) -> int:
     Idempotent, and asked for at each tick, as the one who gave the run up may have been killed right afterwards.
     """
     lost = Run.objects.filter(
-        kind__in=RESTORES, state=RunState.UNKNOWN, error_code__in=_LOST, restoration__last_run__isnull=False
+        kind__in=RESTORES, state=RunState.UNKNOWN, error_code__in=LOST, restoration__last_run__isnull=False
     )
     return sum(_queue(run, now) for run in lost.select_related("restoration"))
 
