@@ -7,6 +7,7 @@ import os
 import re
 import tarfile
 import tempfile
+import zlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -89,23 +90,26 @@ def load(path: Path, now: datetime) -> dict[str, Any]:
             "nothing is ever written over."
         )
     with tempfile.TemporaryDirectory(prefix=".load-", dir=settings.DATA_DIR) as scratch:
-        facts = _unpack(path, Path(scratch))
-        if facts["database"] != kind.member:
-            raise CannotSave(f"The save holds {facts['database']}; this console is set to use {kind.member}.")
+        facts = _unpack(path, Path(scratch), kind.member)
         _refuse_newer(facts)
         kind.read(Path(scratch) / kind.member)
         _place_keys(Path(scratch), facts["keys"], now)
     return facts
 
 
-def _unpack(path: Path, scratch: Path) -> dict[str, Any]:
+def _unpack(path: Path, scratch: Path, member: str) -> dict[str, Any]:
     try:
         with tarfile.open(path, "r:gz") as tar:
-            tar.extractall(scratch, filter="data")
+            for each in tar:
+                # Plain files of known names only: a save holds nothing else (and Debian 12 has no extraction filter).
+                if each.isfile() and each.name in (FACTS, member, *KEYS):
+                    tar.extract(each, scratch)
         facts = json.loads((scratch / FACTS).read_text(encoding="utf-8"))
-    except (OSError, tarfile.TarError, EOFError, ValueError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
         raise CannotSave(f"{path} cannot be read as a save of a console: {error}") from error
-    missing = [name for name in (facts.get("database", "?"), *facts.get("keys", ())) if not (scratch / name).is_file()]
+    if facts.get("database") != member:
+        raise CannotSave(f"The save holds {facts.get('database')}; this console is set to use {member}.")
+    missing = [name for name in (member, *facts.get("keys", ())) if not (scratch / name).is_file()]
     if facts.get("format") != FORMAT or missing:
         raise CannotSave(f"{path} is no whole save of a console: {', '.join(missing) or 'another format'}.")
     return dict(facts)
