@@ -107,16 +107,19 @@
   }
 
   /* Dialogs: a link to a page that is shown as a dialog here. -------------------------------------------- */
-  function openDialog(link) {
+  function openDialog(link, url) {
     var menu = link.closest("details.menu");
     if (menu) closeMenu(menu, true);
-    htmx.ajax("GET", link.getAttribute("href"), { target: "#dialogs", swap: "innerHTML" }).then(function () {
+    htmx.ajax("GET", url || link.getAttribute("href"), { target: "#dialogs", swap: "innerHTML" }).then(function () {
       var dialog = byId("dialogs").querySelector("dialog");
       if (!dialog) return;
       dialog.addEventListener("close", function () { dialog.remove(); (document.contains(link) && !menu ? link : menu ? menu.querySelector("summary") : document.body).focus(); });
       dialog.showModal();
+      dialog.dispatchEvent(new CustomEvent("dialog-opened", { bubbles: true }));
     });
   }
+
+  document.addEventListener("open-dialog", function (event) { openDialog(event.target, event.detail); });
 
   /* Logs that unfold below their run. --------------------------------------------------------------------- */
   function toggleLog(link) {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -87,8 +87,32 @@ def record(
 
     ``before`` and ``after`` hold plain values; what looks like a secret by its name is masked.
     """
-    of = target if isinstance(target, Target) else Target.of(target)
-    event = AuditEvent.objects.create(
+    event = _event(actor, verb, Entry(target, before or {}, after or {}, note, result))
+    event.save()
+    seal_after_commit()
+    return event
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What an event says of one target; see ``record``."""
+
+    target: Model | Target
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    result: str = AuditEvent.Result.SUCCESSFUL
+
+
+def record_many(actor: Actor, verb: str, entries: Iterable[Entry]) -> None:
+    """Append an event for each entry, all with the same verb, as ``record`` does one; one query."""
+    AuditEvent.objects.bulk_create([_event(actor, verb, entry) for entry in entries])
+    seal_after_commit()
+
+
+def _event(actor: Actor, verb: str, entry: Entry) -> AuditEvent:
+    of = entry.target if isinstance(entry.target, Target) else Target.of(entry.target)
+    return AuditEvent(
         actor=_text(actor.name)[:150],
         actor_id=getattr(actor.user, "pk", None),
         address=actor.address,
@@ -98,13 +122,11 @@ def record(
         target_id=of.key,
         target=_text(of.name)[:255],
         cluster_id=of.cluster_id,
-        before=mask(before or {}),
-        after=mask(after or {}),
-        note=_text(note),
-        result=result,
+        before=mask(entry.before),
+        after=mask(entry.after),
+        note=_text(entry.note),
+        result=entry.result,
     )
-    seal_after_commit()
-    return event
 
 
 def mask(values: Mapping[str, Any]) -> dict[str, Any]:

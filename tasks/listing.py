@@ -18,16 +18,17 @@ from tasks.states import LOOKS, NO_RUNS_YET, RunState
 # Seconds between two looks: while something waits or runs, and while nothing does.
 PACE_ACTIVE = 3
 PACE_CALM = 30
-_COLUMNS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("Name", "name"), ("Backup Object", "object")),
-    (("Mode", ""), ("next run", "next")),
-    (("Path Type", ""),),
-    (("Task Status", "status"),),
-    (("Task Progress", ""), ("last 14 runs", "")),
-    (("Last success", "success"),),
-    (("Copies", ""),),
-    (("Operation", ""),),
-)
+# By the class of each column's head: its words, and what each is sorted by.
+_COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "h-name": (("Name", "name"), ("Backup Object", "object")),
+    "h-mode": (("Mode", ""), ("next run", "next")),
+    "h-path": (("Path Type", ""),),
+    "h-status": (("Task Status", "status"),),
+    "h-progress": (("Task Progress", ""), ("last 14 runs", "")),
+    "h-success": (("Last success", "success"),),
+    "h-copies": (("Copies", ""),),
+    "h-ops": (("Operation", ""),),
+}
 _CHIPS = (
     RunState.FAILED, RunState.POSTPONED, RunState.WARNINGS, RunState.RUNNING, RunState.WAITING, RunState.SUCCESSFUL,
     RunState.STOPPED,
@@ -49,6 +50,7 @@ class Head:
 
     parts: list[HeadPart]
     order: str
+    css: str
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,12 @@ class Chip:
 def heads(state: ListState) -> list[Head]:
     """Return the heads of the columns."""
     found = []
-    for column in _COLUMNS:
+    for css, column in _COLUMNS.items():
         parts = [
             HeadPart(label, state.sort_query(key) if key else None, state.sorted_by(key) if key else "")
             for label, key in column
         ]
-        found.append(Head(parts, next((part.order for part in parts if part.order), "")))
+        found.append(Head(parts, next((part.order for part in parts if part.order), ""), css))
     return found
 
 
@@ -108,11 +110,15 @@ def summary(state: ListState, tasks: QuerySet[BackupTask], since: int | None = N
 def refresh(state: ListState, rows: Iterable[Row], newest: int) -> dict[str, Any]:
     """Return where the page asks for its rows again, and how soon; it knows the tasks up to the key ``newest``."""
     rows = list(rows)
-    ids = ",".join(str(row.task.pk) for row in rows)
+    ids = _ids(rows)
     query = state.here
     url = f"{reverse('task-cells')}?ids={ids}&newest={newest}{'&' + query if query else ''}"
     active = any(row.active for row in rows)
     return {"poll_url": url, "pace": PACE_ACTIVE if active else PACE_CALM, "here": here(state)}
+
+
+def _ids(rows: list[Row]) -> str:
+    return ",".join(str(row.task.pk) for row in rows)
 
 
 def here(state: ListState) -> str:
@@ -130,6 +136,7 @@ def whole(state: ListState, tasks: QuerySet[BackupTask]) -> dict[str, Any]:
         | refresh(state, rows, above["newest"])
         | {
             "rows": rows,
+            "shown_ids": _ids(rows),
             "page": page,
             "heads": heads(state),
             "previous": state.query(page=page.number - 1),

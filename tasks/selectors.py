@@ -81,9 +81,15 @@ class ListState:
         return self.query(page=self.page)
 
     @property
+    def filter(self) -> list[tuple[str, str | int]]:
+        """What the state narrows by, as the fields of a form."""
+        pairs = (("q", self.q), ("cluster", self.cluster), ("mode", self.mode), ("path", self.path))
+        return [(name, value) for name, value in (*pairs, ("status", self.status)) if value]
+
+    @property
     def narrowed(self) -> bool:
         """Whether anything is filtered out."""
-        return bool(self.q or self.cluster or self.mode or self.path or self.status)
+        return bool(self.filter)
 
     def sorted_by(self, column: str) -> str:
         """Return ``ascending`` or ``descending`` for the sorted column, nothing for the others."""

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 
 from django.db import transaction
-from django.db.models import F
 
 from tasks.models import Run, RunTotal
 
-
-@dataclass
-class _Sum:
-    runs: int = 0
-    seconds: float = 0.0
-    stored_bytes: int = 0
+Key = tuple[int, str, str]
+_FIGURES = ("runs", "seconds", "stored_bytes")
 
 
 @transaction.atomic
 def add(ended: Iterable[Run]) -> None:
-    """Add runs that ended to the totals, in the transaction that recorded their end.
+    """Add runs that ended to the totals, in the transaction that recorded their end; a few queries for any number.
 
     The totals are locked last of all and in one order, so that no two callers wait for each other.
     """
-    sums: dict[tuple[int, str, str], _Sum] = defaultdict(_Sum)
+    sums: dict[Key, RunTotal] = {}
     for run in ended:
-        found = sums[run.cluster_id, run.kind, run.state]
-        found.runs += 1
-        found.seconds += max(0.0, run.duration.total_seconds()) if run.duration is not None else 0.0
-        found.stored_bytes += run.size or 0
-    for key in sorted(sums):
-        _add(key, sums[key])
+        key = (run.cluster_id, run.kind, run.state)
+        more = sums.setdefault(key, RunTotal(cluster_id=run.cluster_id, kind=run.kind, state=run.state))
+        more.runs += 1
+        more.seconds += max(0.0, run.duration.total_seconds()) if run.duration is not None else 0.0
+        more.stored_bytes += run.size or 0
+    if not sums:
+        return
+    rows = _locked(sums)
+    for key, more in sums.items():
+        for name in _FIGURES:
+            setattr(rows[key], name, getattr(rows[key], name) + getattr(more, name))
+    RunTotal.objects.bulk_create(
+        rows.values(), update_conflicts=True, unique_fields=("cluster", "kind", "state"), update_fields=_FIGURES
+    )
 
 
-def _add(key: tuple[int, str, str], more: _Sum) -> None:
-    cluster_id, kind, state = key
-    rows = RunTotal.objects.filter(cluster_id=cluster_id, kind=kind, state=state)
-    changes = {name: F(name) + value for name, value in vars(more).items()}
-    if not rows.update(**changes):
-        RunTotal.objects.bulk_create([RunTotal(cluster_id=cluster_id, kind=kind, state=state)], ignore_conflicts=True)
-        rows.update(**changes)
+def _locked(keys: Collection[Key]) -> dict[Key, RunTotal]:
+    """Return the totals of ``keys``, made where they are missing, and locked."""
+    found = _find(keys)
+    if len(found) < len(keys):
+        missing = sorted(key for key in keys if key not in found)
+        RunTotal.objects.bulk_create(
+            (RunTotal(cluster_id=cluster_id, kind=kind, state=state) for cluster_id, kind, state in missing),
+            ignore_conflicts=True,
+        )
+        found = _find(keys)
+    return found
+
+
+def _find(keys: Collection[Key]) -> dict[Key, RunTotal]:
+    clusters, kinds, states = (set(part) for part in zip(*keys, strict=True))
+    rows = RunTotal.objects.filter(cluster_id__in=clusters, kind__in=kinds, state__in=states)
+    found = rows.select_for_update().order_by("cluster_id", "kind", "state")
+    return {key: row for row in found if (key := (row.cluster_id, row.kind, row.state)) in keys}

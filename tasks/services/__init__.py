@@ -6,6 +6,7 @@ transaction, writes the audit, and raises ``Refused`` with the reason where the 
 
 from tasks.services.alarms import acknowledge_alarm, clear_alarm, take_back_acknowledgement
 from tasks.services.asking import check_service
+from tasks.services.bulk import BulkResult, do_in_bulk
 from tasks.services.findsets import Search, begin_search, find_sets, restore_found, verify_source
 from tasks.services.inventory import (
     check_node,
@@ -35,6 +36,7 @@ from tasks.services.tasks import TaskDraft, configure_task, create_task, delete_
 from tasks.services.verify import DestinationDraft, verify_destination, verify_draft
 
 __all__ = [
+    "BulkResult",
     "DestinationDraft",
     "RestorationDraft",
     "Salvage",
@@ -57,6 +59,7 @@ __all__ = [
     "delete_restoration",
     "delete_service",
     "delete_task",
+    "do_in_bulk",
     "end_maintenance",
     "find_sets",
     "rehearse",

@@ -15,15 +15,11 @@ from tasks.engine import hostkeys
 from tasks.engine.watches import clocks
 from tasks.errors import EditConflict, Refused
 from tasks.models import BackupTask, Cluster, Service
-from tasks.services.common import changes, require, values_of
-from tasks.services.runs import request_stop
-from tasks.states import ACTIVE, Mode, Policy
+from tasks.services.applying import do_one
+from tasks.services.common import changes, require
+from tasks.services.taskverbs import DELETE, RESUME, SUSPEND, audited
+from tasks.states import Mode, Policy
 from tasks.vault import KeyLost
-
-_AUDITED = (
-    "name", "cluster", "mode", "started", "period", "period_unit", "policy", "data_source", "all_services",
-    "path_type", "destination", "copies", "check_after_days", "rehearse_after_days",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
             task.save(force_insert=True)
             task.services.set([] if draft.all_services else draft.services)
             _keep_secrets(task, draft.secrets)
-            audit.record(actor, "create task", task, after=_audited(task))
+            audit.record(actor, "create task", task, after=audited(task))
     except IntegrityError as error:
         raise _name_taken(draft.name) if _is_taken(draft.name) else _gone_meanwhile(draft.name) from error
     return task
@@ -86,7 +82,7 @@ def _configure(actor: Actor, task: BackupTask, version: int, draft: TaskDraft, n
             raise Refused(f"{task.name} was deleted meanwhile.", cure="Go back to the list.")
         if current.version != version:
             raise EditConflict(f"{task.name} was changed by somebody else while you edited it.")
-        before = _audited(current)
+        before = audited(current)
         current.version += 1
         fixed = TaskDraft(
             **{
@@ -105,7 +101,7 @@ def _configure(actor: Actor, task: BackupTask, version: int, draft: TaskDraft, n
         if hostkeys.place_of(before["destination"]) != hostkeys.place_of(current.destination):
             # What was said of the server, or of its key, is not said of this one.
             alarms.clear_all_of([f"task {task.pk}"], actor.name, now, hostkeys.CODE, clocks.CODE)
-        old, new = changes(before, _audited(current))
+        old, new = changes(before, audited(current))
         new |= dict.fromkeys(draft.secrets, audit.MASK)
         audit.record(actor, "configure task", current, before=old, after=new)
     return current
@@ -119,55 +115,19 @@ def _require_own_services(cluster: Cluster, draft: TaskDraft) -> None:
 
 def suspend_task(actor: Actor, task: BackupTask, now: datetime) -> None:
     """Stop starting a periodic task automatically, and stop the run that is under way (admin_guide_000231)."""
-    require(actor, permissions.RUN, "suspend task", task)
-    with transaction.atomic():
-        current = _locked(task)
-        if not current.periodic:
-            raise Refused(f"{task.name} is a manual task. Only periodic tasks can be suspended.")
-        if current.suspended:
-            raise Refused(f"{task.name} is suspended already.")
-        BackupTask.objects.filter(pk=task.pk).update(
-            suspended=True, next_run_at=None, expected_at=None, version=current.version + 1
-        )
-        for run in current.backups.filter(state__in=ACTIVE):
-            request_stop(actor, run, now)
-        audit.record(actor, "suspend task", current)
+    do_one(actor, SUSPEND, task, now)
     task.refresh_from_db()
 
 
 def resume_task(actor: Actor, task: BackupTask, now: datetime) -> None:
     """Start a suspended task automatically again, from its next period on; nothing is made up for."""
-    require(actor, permissions.RUN, "resume task", task)
-    with transaction.atomic():
-        current = _locked(task)
-        if not current.suspended:
-            raise Refused(f"{task.name} is not suspended.")
-        start = current.schedule and current.schedule.first_after(now)
-        BackupTask.objects.filter(pk=task.pk).update(
-            suspended=False, next_run_at=start, expected_at=start, version=current.version + 1
-        )
-        audit.record(actor, "resume task", current)
+    do_one(actor, RESUME, task, now)
     task.refresh_from_db()
 
 
 def delete_task(actor: Actor, task: BackupTask, now: datetime) -> None:
     """Remove a task from the list. Its backup files stay where they are, and so do its history and its audit."""
-    require(actor, permissions.MANAGE, "delete task", task)
-    with transaction.atomic():
-        current = _locked(task)
-        for run in current.backups.filter(state__in=ACTIVE):
-            request_stop(actor, run, now)
-        BackupTask.objects.filter(pk=task.pk).update(deleted_at=now, next_run_at=None, expected_at=None)
-        damaged = current.backups.filter(damaged_at__isnull=False).values_list("pk", flat=True)
-        alarms.clear_all_of([f"task {task.pk}", *(f"run {pk}" for pk in damaged)], actor.name, now)
-        audit.record(actor, "delete task", current, before=_audited(current), note=f"{current.sets_kept} sets are kept")
-
-
-def _locked(task: BackupTask) -> BackupTask:
-    current = BackupTask.objects.select_for_update().filter(pk=task.pk).first()
-    if current is None:
-        raise Refused(f"{task.name} was deleted meanwhile.", cure="Go back to the list.")
-    return current
+    do_one(actor, DELETE, task, now)
 
 
 def _apply(task: BackupTask, draft: TaskDraft, now: datetime) -> None:
@@ -207,12 +167,6 @@ def _keep_secrets(task: BackupTask, typed: dict[str, str]) -> None:
         stored = {}
     task.set_secrets(get_path_type(task.path_type).merge_secrets(stored, typed))
     task.save(update_fields=("sealed_secrets",))
-
-
-def _audited(task: BackupTask) -> dict[str, Any]:
-    values = values_of(task, _AUDITED)
-    values["services"] = "all" if task.all_services else sorted(task.services.values_list("name", flat=True))
-    return values
 
 
 def _is_taken(name: str) -> bool:

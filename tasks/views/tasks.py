@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from storage.errors import ConsoleError
 from storage.registry import all_path_types
-from tasks import listing, permissions, services
+from tasks import bulk, listing, permissions, services
 from tasks.audit import Actor, actor_of
 from tasks.models import BackupFile, BackupTask
 from tasks.rows import Row, place_of
@@ -46,7 +46,8 @@ def task_list(request: HttpRequest) -> HttpResponse:
         return render(request, "tasks/list.html", {"empty": True, "clusters": clusters})
     choices = {"modes": Mode.choices, "path_types": [path_type.name for path_type in all_path_types()]}
     hidden = 0 if shown else tasks.count()
-    return render(request, "tasks/list.html", context | choices | {"clusters": clusters, "hidden_count": hidden})
+    more = {"clusters": clusters, "hidden_count": hidden, "bulk_verbs": bulk.offered(request.user)}
+    return render(request, "tasks/list.html", context | choices | more)
 
 
 @require_GET

@@ -31,12 +31,16 @@ def queries(there: dict[str, int]) -> dict[str, list[Query]]:
     """What is asked of each route that has no key in its address; the keys of foreign things stand in the query."""
     cluster = {"cluster": there["cluster"]}
     task = values(Cluster(pk=there["cluster"]), name="mine")
+    shown = {"tasks": f"{there['task']}.1.0"}
+    bulk: list[Query] = [("get", {"task": there["task"]}), ("get", {"found": "yes"}), ("post", shown)]
     return {
         "home": [("get", {})],
         "preferences": [("get", {})],
         "theme": [],
         "tasks": [("get", {}), ("get", cluster), ("get", {"q": WORD[1:]}), ("get", {"status": "failed"})],
         "task-cells": [("get", {"ids": there["task"], "newest": 0})],
+        **{f"tasks-{verb}": bulk for verb in ("run", "stop", "suspend", "resume", "delete")},
+        "tasks-bulk-done": [("get", {})],
         "task-new": [("get", {}), ("get", cluster), ("post", task), ("post", task | {"show_fields": "1"})],
         "task-destination": [("get", cluster)],
         "task-next-runs": [("get", cluster)],
@@ -148,6 +152,7 @@ def test_the_same_pages_tell_of_it_to_who_sees_all(there: dict[str, int], person
     }
     # What is said only of a thing that was chosen, and pages about no cluster.
     assert silent == {
+        *(name for name in MATRIX if name.startswith("tasks-")),
         "home", "preferences", "task-cells", "task-next-runs", "task-new-verify", "restoration-source-fields",
         "restoration-new-verify", "restoration-found", "management-nodes", "management-nodes-verify", "rehearsals",
         "cluster-new", "task-destination",

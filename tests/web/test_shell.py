@@ -167,7 +167,7 @@ def test_every_icon_that_is_named_is_in_the_sprite() -> None:
 
 
 def test_stylesheets_and_scripts_load_nothing_from_elsewhere() -> None:
-    for name in ("console.css", "console.js", "icons.svg", "vendor/bootstrap.min.css"):
+    for name in ("console.css", "console.js", "bulk.js", "icons.svg", "vendor/bootstrap.min.css"):
         text = Path(finders.find(name) or "").read_text()
         assert not re.search(r"url\([\"']?(?:https?:)?//|@import|sourceMappingURL", text), name
 
