@@ -12,7 +12,9 @@ from tasks.views import (
     compare,
     findsets,
     inventory,
+    mailserver,
     node,
+    notifications,
     restorations,
     restoring,
     runs,
@@ -27,6 +29,16 @@ urlpatterns = [
     path("", tasks.home, name="home"),
     path("settings/", account.preferences, name="preferences"),
     path("settings/theme/", account.theme, name="theme"),
+    # A person's own notifications
+    path("settings/notifications/", notifications.notifications, name="notifications"),
+    path("settings/notifications/task/", notifications.find_task, name="notification-task"),
+    path("channels/new/", notifications.new_channel, name="notification-channel-new"),
+    path("channels/new/test/", notifications.test_new, name="notification-channel-new-test"),
+    path("channels/<int:pk>/", notifications.channel, name="notification-channel"),
+    path("channels/<int:pk>/test/", notifications.test_changed, name="notification-channel-test"),
+    path("channels/<int:pk>/try/", notifications.test_saved, name="notification-channel-try"),
+    path("channels/<int:pk>/delete/", notifications.delete_channel, name="notification-channel-delete"),
+    path("messages/<int:pk>/retry/", notifications.retry, name="notification-retry"),
     # Backup Management
     path("backups/", tasks.task_list, name="tasks"),
     path("backups/cells/", tasks.task_cells, name="task-cells"),
@@ -52,6 +64,7 @@ urlpatterns = [
     path("backups/<int:pk>/delete/", tasks.delete, name="task-delete"),
     path("backups/<int:pk>/history/", runs.history, name="task-history"),
     path("backups/<int:pk>/head/", runs.history_head, name="task-history-head"),
+    path("backups/<int:pk>/notifications/", notifications.of_task, name="task-notifications"),
     path("backups/<int:pk>/compare/", compare.compare, name="task-compare"),
     path("runs/<int:pk>/row/", runs.row, name="run-row"),
     path("runs/<int:pk>/news/", runs.news, name="run-news"),
@@ -90,6 +103,8 @@ urlpatterns = [
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),
+    path("system/notifications/", mailserver.notifications, name="notifications-system"),
+    path("system/notifications/test/", mailserver.test, name="notifications-system-test"),
     path("system/rehearsals/", system.rehearsals, name="rehearsals"),
     # Clusters
     path("clusters/", inventory.cluster_list, name="clusters"),

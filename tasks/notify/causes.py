@@ -35,6 +35,7 @@ class Cause:
 
 
 _BUSY = frozenset({408, 425, 429})
+_ENDED = "Nothing has to be done: the message is tried again. If it ends each time, look in the server's log."
 _CONNECT = {
     "refused": ("{place} refused the connection.", "Check host and port, and whether the service runs there."),
     "unresolved": (
@@ -64,6 +65,8 @@ def explain(fault: Mapping[str, Any]) -> Cause:
     if how == "limit":
         limit = format_duration(settings.NOTIFY_SECONDS)
         return Cause(f"The message was not taken within {limit}.", _CONNECT["timeout"][1], of_server=True)
+    if how == "ended":
+        return Cause("The console's process that sends ended before the server's answer was known.", _ENDED)
     if stage == "connect" and how in _CONNECT:
         text, cure = _CONNECT[how]
         return Cause(text.format(place=place, host=host), cure, of_server=True)
@@ -117,6 +120,11 @@ def _of_login(how: str, host: str, answered: str) -> Cause:
     if how == "unsupported":
         cure = "Leave the account empty where the server needs none, or choose an encryption: many ask for it first."
         return Cause(f"{host} does not offer a login here.", cure, Again.SLOWLY, of_server=True)
+    if how == "letters":
+        cure = "Give the account a password of ASCII letters, digits and signs."
+        return Cause(
+            "The account or its password has letters that SMTP cannot send.", cure, Again.SLOWLY, of_server=True
+        )
     return Cause(
         f"The account or its password was refused: {answered}",
         "Type the account and its password again. Some services want a password made for programs.",

@@ -102,7 +102,8 @@ class Courier:
 
     @staticmethod
     def _failed(fault: Fault, request: dict[str, Any]) -> dict[str, Any]:
-        return {"ok": False, "fault": fault.told(request["secrets"])}
+        # Of an address only the name of a scheme or of an argument is told, which is none of its secrets.
+        return {"ok": False, "fault": fault.told([] if fault.stage == "url" else request["secrets"])}
 
 
 def serve(lines: BinaryIO, sink: BinaryIO, receipts: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -104,8 +105,9 @@ class Delivery:
         process = self._process or self._start()
         answer = _exchange(process, request, settings.NOTIFY_SECONDS + (_START_SECONDS if fresh else 0.0))
         if answer is None:
+            how = "ended" if _ended_otherwise(process) else "limit"
             self.end()
-            return Result(False, {"stage": "connect", "how": "limit"})
+            return Result(False, {"stage": "connect", "how": how})
         return Result(answer["ok"], answer.get("fault", {}), answer.get("name", ""))
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -161,6 +163,13 @@ def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], seconds
             return None
     line = process.stdout.readline()
     return dict(json.loads(line)) if line else None
+
+
+def _ended_otherwise(process: subprocess.Popen[bytes]) -> bool:
+    """Tell whether the courier ended for another reason than its own time limit."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(0.5) != -signal.SIGALRM
+    return False
 
 
 def _domain() -> str:

@@ -64,7 +64,7 @@ def start_afresh(what: Addressed, now: datetime, by: str = alarms.CONSOLE) -> No
         alarms.clear(FAILING, subject_of(what), by, now)
         if isinstance(what, MailServer):
             MailServer.objects.filter(pk=what.pk).update(retry_at=None)
-            outbox.hurry(now)
+        outbox.hurry(what, now)
 
 
 def subject_of(what: Addressed) -> str:

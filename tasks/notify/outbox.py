@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from tasks.models import MailServer, Notice, NotificationChannel, OutboxMessage, Pulse
+from tasks.models.notification import Addressed
 from tasks.notify.audience import Listener, listeners
 from tasks.notify.delivery import receipts_path
 from tasks.states import ChannelKind, MessageState
@@ -55,6 +56,7 @@ def _collect_batch(now: datetime) -> int:
     fresh = Notice.objects.filter(batch__isnull=True).order_by("pk").values_list("pk", flat=True)
     number = Notice.objects.filter(pk__in=list(fresh[:COLLECTED_AT_ONCE])).update(batch=batch)
     if number:
+        Pulse.objects.filter(name=_LOCK).update(at=now, detail=str(batch))
         found = Notice.objects.filter(batch=batch)
         for listener in listeners():
             for channel in listener.channels:
@@ -69,9 +71,7 @@ def lock_batches(now: datetime) -> int:
     row = Pulse.objects.select_for_update().get(name=_LOCK)
     newest = Notice.objects.aggregate(newest=Max("batch"))["newest"] or 0
     # Old notices are pruned, the count goes on.
-    number = max(newest, int(row.detail or 0))
-    Pulse.objects.filter(pk=row.pk).update(at=now, detail=str(number))
-    return number
+    return max(newest, int(row.detail or 0))
 
 
 def _extend(channel: NotificationChannel, batch: int, now: datetime) -> None:
@@ -175,9 +175,10 @@ def pause_after(failures: int, *, slowly: bool) -> timedelta:
     return max(pause, SLOW_PAUSE) if slowly else pause
 
 
-def hurry(now: datetime) -> None:
-    """Let what waits for the mail server of the console be tried now, because it works again."""
-    waiting = OutboxMessage.objects.filter(BY_CONSOLE_SERVER, state=MessageState.WAITING, next_attempt_at__gt=now)
+def hurry(what: Addressed, now: datetime) -> None:
+    """Let what waits for a channel, or for the mail server of the console, be tried now: it works again."""
+    ours = Q(channel=what) if isinstance(what, NotificationChannel) else BY_CONSOLE_SERVER
+    waiting = OutboxMessage.objects.filter(ours, state=MessageState.WAITING, next_attempt_at__gt=now)
     OutboxMessage.objects.filter(pk__in=waiting.values("pk")).update(next_attempt_at=now)
 
 

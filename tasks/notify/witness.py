@@ -24,7 +24,7 @@ class Fault:
     """The last thing that went wrong: at which stage, how, with which status, and what the server said to it.
 
     ``stage``: connect, tls, login, sender, recipient, data, http, policy, url, service. ``how``: refused, timeout,
-    unresolved, unreachable, broken, certificate, unsupported, redirect, status, file.
+    unresolved, unreachable, broken, certificate, unsupported, letters, redirect, status, file.
     """
 
     stage: str
@@ -48,6 +48,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.last: Fault | None = None
+        self._place = ("", 0)
 
     def watch(self) -> None:
         """Look on from now on, until the process ends."""
@@ -57,41 +58,41 @@ class Witness:
         smtplib.SMTP.sendmail = self._seen(smtplib.SMTP.sendmail, self._sending)  # type: ignore[method-assign]
         HTTPAdapter.send = self._request(HTTPAdapter.send)  # type: ignore[method-assign]
 
-    def _seen(self, call: Callable[..., Any], note: Callable[[Any, BaseException], Fault]) -> Any:
+    def _seen(self, call: Callable[..., Any], note: Callable[[BaseException], Fault]) -> Any:
         def seen(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            if note == self._connecting and len(args) > 1:
+                self._place = (str(args[0]), int(args[1]))
             try:
                 return call(connection, *args, **kwargs)
             except Exception as error:
-                host, port = str(getattr(connection, "_host", "")), 0
-                if note == self._connecting and args:
-                    host, port = str(args[0]), int(args[1]) if len(args) > 1 else 0
-                fault = note(connection, error)
-                fault.host, fault.port = fault.host or host, fault.port or port
-                self.last = fault
+                self.last = note(error)
+                self.last.host, self.last.port = self._place
                 raise
 
         return seen
 
-    def _connecting(self, connection: Any, error: BaseException) -> Fault:
+    def _connecting(self, error: BaseException) -> Fault:
         if isinstance(error, smtplib.SMTPResponseException):
             return Fault("connect", "status", status=error.smtp_code, said=_text(error.smtp_error))
         return _network(error)
 
-    def _securing(self, connection: Any, error: BaseException) -> Fault:
+    def _securing(self, error: BaseException) -> Fault:
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return Fault("tls", "unsupported")
         if isinstance(error, smtplib.SMTPResponseException):
             return Fault("tls", "status", status=error.smtp_code, said=_text(error.smtp_error))
         return _network(error)
 
-    def _logging_in(self, connection: Any, error: BaseException) -> Fault:
+    def _logging_in(self, error: BaseException) -> Fault:
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return Fault("login", "unsupported")
+        if isinstance(error, UnicodeError):
+            return Fault("login", "letters")
         if isinstance(error, smtplib.SMTPResponseException):
             return Fault("login", "status", status=error.smtp_code, said=_text(error.smtp_error))
         return _network(error)
 
-    def _sending(self, connection: Any, error: BaseException) -> Fault:
+    def _sending(self, error: BaseException) -> Fault:
         if isinstance(error, smtplib.SMTPSenderRefused):
             return Fault("sender", "status", status=error.smtp_code, said=_text(error.smtp_error))
         if isinstance(error, smtplib.SMTPRecipientsRefused):

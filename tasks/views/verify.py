@@ -55,6 +55,7 @@ class Report:
     began: float = field(default_factory=time.monotonic)
     typed_secrets: bool = False
 
+    again: ClassVar[str] = "Verify again"
     confirmed_first: ClassVar[str] = "The host key has to be confirmed before the task can be saved."
     known_fields: ClassVar[Mapping[str, Any]] = {}
 

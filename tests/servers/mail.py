@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-ACCOUNT, PASSWORD = "svc-console", "m@il p%41ss:wörd"
+ACCOUNT, PASSWORD = "svc-console", "m@il p%41ss:word/?#"
 HOST = "127.0.0.1"
 
 

@@ -13,7 +13,19 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from tasks.alarms import raise_alarm
-from tasks.models import Alarm, AuditEvent, BackupTask, Cluster, Node, Restoration, Run, SafetyCopy, Service
+from tasks.models import (
+    Alarm,
+    AuditEvent,
+    BackupTask,
+    Cluster,
+    Node,
+    NotificationChannel,
+    OutboxMessage,
+    Restoration,
+    Run,
+    SafetyCopy,
+    Service,
+)
 from tasks.permissions import (
     ADMINISTRATOR,
     AUDITOR,
@@ -27,6 +39,7 @@ from tasks.permissions import (
     VIEW,
 )
 from tasks.states import Mode, RunState
+from tests.notify_kit import mail_channel
 from tests.web.restoration_kit import make_copy, make_restoration, steps_at
 from tests.web.restoration_kit import make_run as make_restoration_run
 
@@ -93,6 +106,18 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "alarm-acknowledge": (RUN, RUN),
     "alarm-take-back": (None, RUN),
     "alarm-clear": (None, RUN),
+    "notifications": (VIEW, VIEW),
+    "notification-task": (None, VIEW),
+    "task-notifications": (VIEW, VIEW),
+    "notification-channel-new": (VIEW, VIEW),
+    "notification-channel-new-test": (None, VIEW),
+    "notification-channel": (VIEW, VIEW),
+    "notification-channel-test": (None, VIEW),
+    "notification-channel-try": (None, VIEW),
+    "notification-channel-delete": (VIEW, VIEW),
+    "notification-retry": (None, VIEW),
+    "notifications-system": (SYSTEM, SYSTEM),
+    "notifications-system-test": (None, SYSTEM),
     "management-nodes": (SYSTEM, SYSTEM),
     "management-nodes-verify": (None, SYSTEM),
     "rehearsals": (SYSTEM, None),
@@ -135,6 +160,9 @@ def world(cluster: Cluster, service: Service, node: Node, make_task: Any, make_r
     make_copy(restored)
     alarm = raise_alarm("backup-failed", f"task {task.pk}", cause="It failed.", place=task.name)
     found = {"task": task.pk, "run": run.pk, "cluster": cluster.pk, "service": service.pk, "node": node.pk}
+    channel = mail_channel(User.objects.create_user("owner of a channel"))
+    message = OutboxMessage.objects.create(channel=channel, first_batch=1, last_batch=1)
+    found |= {"channel": channel.pk, "message": message.pk}
     return found | {"alarm": alarm.pk, "restoration": restoration.pk, "restored": restored.pk}
 
 
@@ -144,7 +172,7 @@ def address(name: str, world: dict[str, int]) -> str:
         return reverse(name)
     # The first part of the address says what its number counts.
     kind = {"backups": "task", "runs": "run", "clusters": "cluster", "services": "service", "nodes": "node"}
-    kind |= {"alarms": "alarm", "restorations": "restoration"}
+    kind |= {"alarms": "alarm", "restorations": "restoration", "channels": "channel", "messages": "message"}
     thing = "restored" if name == "safety-copies-remove" else kind[str(route.pattern).split("/")[0]]
     return reverse(name, args=[world[thing]])
 
@@ -163,7 +191,7 @@ def ask(client: Client, method: str, url: str) -> HttpResponse:
 
 def state() -> list[Any]:
     """What a request may change."""
-    models = (Alarm, Run, Node, Service, Cluster, Restoration, SafetyCopy)
+    models = (Alarm, Run, Node, Service, Cluster, Restoration, SafetyCopy, NotificationChannel, OutboxMessage)
     rows = [list(model.objects.values()) for model in models]
     return [*rows, list(BackupTask.all_tasks.values()), AuditEvent.objects.count()]
 
@@ -180,6 +208,8 @@ def test_strangers_are_sent_to_the_login(world: dict[str, int], client: Client) 
 def test_roles(role: str, world: dict[str, int], person: Any) -> None:
     client, user = Client(), person(role)
     client.force_login(user)
+    # A person has channels of their own only; those of others are not found.
+    NotificationChannel.objects.update(user=user)
     wrong = []
     for name, needs in MATRIX.items():
         for method, needed in zip(("get", "post"), needs, strict=True):
@@ -215,7 +245,9 @@ def test_looking_changes_nothing(world: dict[str, int], person: Any) -> None:
 
 def test_ids_that_are_not_there_are_not_found(world: dict[str, int], person: Any) -> None:
     client = Client()
-    client.force_login(person(ADMINISTRATOR))
+    administrator = person(ADMINISTRATOR)
+    NotificationChannel.objects.update(user=administrator)
+    client.force_login(administrator)
     missing = dict.fromkeys(world, 999_999)
     for name, (get, post) in MATRIX.items():
         if address(name, missing) == address(name, world):
