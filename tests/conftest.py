@@ -20,6 +20,7 @@ from django.utils import timezone
 from tasks import permissions
 from tasks.models import BackupFile, BackupTask, Cluster, Node, Run, Service
 from tasks.states import ACTIVE, GOOD, Mode, RunState, Trigger
+from tests import groups
 
 PASSWORD = "correct-horse-battery-9"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -43,6 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
     if settings.configured:
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Put slow tests into their groups (``scripts/run-tests``): the marks before xdist looks, the order at the end."""
+    groups.mark(items)
+    yield
+    if hasattr(config, "workerinput"):
+        groups.put_in_order(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

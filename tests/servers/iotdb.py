@@ -47,9 +47,15 @@ class StartFailed(Exception):
     """A node died or did not become healthy; the text ends with its log."""
 
 
+def share_of_offsets() -> range:
+    """Return the offsets of this process: two of one test run never take the same one."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    return range(200, 20000, 7)[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+
+
 def free_offset() -> int:
     """Return an offset at which all seven ports are free; below the ports the kernel hands out by itself."""
-    for offset in random.sample(range(200, 20000, 7), 200):
+    for offset in random.sample(share_of_offsets(), 200):
         if not busy_ports({name: port + offset for name, port in PORTS.items()}):
             return offset
     raise Unavailable("no free set of seven ports")
