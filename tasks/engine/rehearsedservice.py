@@ -50,16 +50,24 @@ class Undecided(ConsoleError):
 
 
 class RehearsedService:
-    """The rehearsal of the service that ``archive`` holds, in ``root``; ``words`` say how it went.
+    """The rehearsal of the service of ``version`` that ``archive`` holds, in ``root``; ``words`` say how it went.
 
     ``alone`` tells that the set has no other service, so that its name need not be said.
     """
 
     def __init__(
-        self, archive: Archive, subject: Run, root: Path, alone: bool, steps: Steps, info: Callable[[str], None]
+        self,
+        archive: Archive,
+        version: str,
+        subject: Run,
+        root: Path,
+        alone: bool,
+        steps: Steps,
+        info: Callable[[str], None],
     ) -> None:
         self.archive = archive
-        self.name = archive.file.service
+        self.version = version
+        self.name = archive.recorded.service
         self.prefix = "" if alone else f"{self.name}: "
         self.subject = subject
         self.root = (root / self.name).resolve()
@@ -71,7 +79,7 @@ class RehearsedService:
         """Go from the archive to equal counts. Raises Unrestorable, Undecided, Lacking."""
         try:
             nodes = node_facts(verified.facts)
-            means = rehearsable.means(self.archive.file.version, _roles(nodes))
+            means = rehearsable.means(self.version, _roles(nodes))
             self.unpack(verified, listing, check)
             plan = make_plan(str(self.root), verified.facts, self.given(means))
         except Unplannable as reason:
@@ -91,13 +99,13 @@ class RehearsedService:
         self.steps.tell(of=verified.source_bytes)
         self.root.mkdir(mode=0o700)
         with self.archive.open() as reader:
-            members = unpack(reader, listing, sha256=self.archive.file.sha256, check=check)
+            members = unpack(reader, listing, sha256=verified.sha256, check=check)
             scratch.fill(self.root, members, verified.source_bytes, lambda done: self.steps.tell(done=done))
         self.steps.done(f"{self.prefix}{verified.members:,} members, {format_size(verified.source_bytes)}.")
 
     def given(self, means: rehearsable.Means) -> Given:
         """Return what the plan needs besides the archive."""
-        installation = of_version(means.installations, self.archive.file.version)
+        installation = of_version(means.installations, self.version)
         assert installation is not None  # means() looked for it
         homes = Node.objects.filter(reach=Reach.LOCAL).values_list("home", flat=True)
         return Given(
@@ -126,9 +134,7 @@ class RehearsedService:
     def start(self, plan: Plan, namespaces: tuple[str, ...], check: Callable[[], None]) -> Answer:
         """Start the nodes, wait for health and take the inventory; every process is gone afterwards."""
         count = len(plan.nodes)
-        self.steps.begin(
-            "start", f"{self.prefix}{count} {'node' if count == 1 else 'nodes'}, version {self.archive.file.version}."
-        )
+        self.steps.begin("start", f"{self.prefix}{count} {'node' if count == 1 else 'nodes'}, version {self.version}.")
         try:
             answer = outside.rehearse(plan, namespaces, check, self.phase)
         except outside.Failed as failure:

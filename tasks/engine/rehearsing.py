@@ -12,15 +12,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
-from storage.errors import ConsoleError, Corrupt, NoSpace
-from tasks.engine import rehearsable, sweep, verdicts
+from storage.errors import ConsoleError, Corrupt
+from tasks.engine import fetching, rehearsable, sweep, verdicts
 from tasks.engine.archive import Listing, Verified
 from tasks.engine.checking import CURE
 from tasks.engine.execution import Execution
-from tasks.engine.fetching import Archive, fetch
+from tasks.engine.fetching import Archive, Recorded
 from tasks.engine.lease import Lease
 from tasks.engine.place import open_set
 from tasks.engine.record import Outcome
@@ -111,7 +110,8 @@ class Rehearsal(Execution):
             proven = self.verify(archives, listings, check)
             alone = len(archives) == 1
             place = (self.subject, self.root, alone, self.steps, self.info)
-            services = [RehearsedService(archive, *place) for archive in archives]
+            pairs = zip(archives, files, strict=True)
+            services = [RehearsedService(archive, file.version, *place) for archive, file in pairs]
             for service, verified, listing in zip(services, proven, listings, strict=True):
                 service.rehearse(verified, listing, check)
             return " ".join(service.words for service in services)
@@ -126,24 +126,26 @@ class Rehearsal(Execution):
         need = max(file.source_bytes for file in files) + sum(file.size for file in files) + GROWTH
         free = shutil.disk_usage(scratch_directory()).free
         self.info(f"Free space for the scratch home: {format_size(free)}. Estimate: {format_size(need)}.")
-        if free - need < settings.FREE_SPACE_FLOOR:
-            raise NoSpace(
-                f"The disk of this machine that holds {settings.DATA_DIR} has {format_size(free)} free. The rehearsal "
-                f"may need {format_size(need)} there, and {format_size(settings.FREE_SPACE_FLOOR)} have to stay free.",
-                cure="Free space there, or lower FREE_SPACE_FLOOR_MB.",
-            )
+        fetching.look_for_room(need, "The rehearsal may need")
 
     def fetch(self, store: Any, file: BackupFile, check: Callable[[], None]) -> Archive:
         """Bring one archive within reach."""
         self.steps.tell(file.name, 0, file.size)
-        return fetch(store, file, self.root, check, lambda done: self.steps.tell(done=done))
+        done = 0
+
+        def count(size: int) -> None:
+            nonlocal done
+            done += size
+            self.steps.tell(done=done)
+
+        return fetching.fetch(store, fetching.known(store, Recorded.of(file)), self.root / file.name, check, count)
 
     def verify(self, archives: list[Archive], listings: list[Listing], check: Callable[[], None]) -> list[Verified]:
         """Prove every byte of every archive before anything is unpacked. Raises Corrupt."""
         self.steps.begin("verify")
         proven = []
         for archive, listing in zip(archives, listings, strict=True):
-            self.steps.tell(archive.file.name)
+            self.steps.tell(archive.recorded.name)
             proven.append(archive.verify(listing, check))
         members = sum(one.members for one in proven)
         self.steps.done(f"{members:,} members, {format_size(sum(one.source_bytes for one in proven))}: as written.")

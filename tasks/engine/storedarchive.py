@@ -10,22 +10,10 @@ from storage.errors import Corrupt, PathMissing, StoreFault
 from tasks import sources
 from tasks.engine.archive import Damage, Listing, Totals, Verified, verify_archive
 from tasks.engine.archive.manifest import CHUNK, member_lines, name_of, parse_head, split_lines
+from tasks.engine.fetching import Counted
 from tasks.engine.snapshot import scratch_directory
 from tasks.models import BackupFile
 from tasks.naming import manifest_name
-
-
-class _Counted:
-    """Passes on what is read and tells how much that was."""
-
-    def __init__(self, reader: BinaryIO, count: Callable[[int], None]) -> None:
-        self._reader = reader
-        self._count = count
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._reader.read(size)
-        self._count(len(data))
-        return data
 
 
 def _chunks(reader: BinaryIO, check: Callable[[], None]) -> Iterator[bytes]:
@@ -68,7 +56,7 @@ class StoredArchive:
         file = self.file
         with Listing(scratch_directory()) as listing:
             with self.store.open(file.directory, file.name) as reader:
-                counted = cast(BinaryIO, _Counted(reader, self.count))
+                counted = cast(BinaryIO, Counted(reader, self.count))
                 found = verify_archive(counted, sha256=file.sha256, check=self.check, listing=listing)
             return [*self._facts(found), *self._lacking(found, listing), *self._beside(found, listing)]
 

@@ -33,6 +33,7 @@ from tasks.forms.editor import (
 from tasks.models import Cluster, Restoration
 from tasks.naming import NAME_LIMIT, name_problem
 from tasks.services.findsets import Search
+from tasks.sourcewords import SOURCE_PATH_LABEL, source_label
 
 SOURCE_PATH = "source_path"
 PATH_HELP = "The directory to look in, that of one task, or the full path of one archive, which is then chosen."
@@ -49,15 +50,15 @@ class SourceForm(DestinationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.source = SourcePath("")
-        for field in self.fields.values():
-            label = str(field.label).replace("Destination ", "Source ")
+        for name, field in self.fields.items():
+            label = source_label(self.kind, name, str(field.label))
             field.error_messages = {
                 code: str(text).replace(str(field.label), label) for code, text in field.error_messages.items()
             }
             field.label = label
         path = self.fields[self.path_name()]
-        path.label, path.help_text = "Source Path", PATH_HELP
-        path.error_messages["required"] = "Source Path is missing. Fill it in."
+        path.label, path.help_text = SOURCE_PATH_LABEL, PATH_HELP
+        path.error_messages["required"] = f"{SOURCE_PATH_LABEL} is missing. Fill it in."
 
     @classmethod
     def path_name(cls) -> str:
@@ -84,7 +85,7 @@ class SourceForm(DestinationForm):
 class LocalSourceForm(SourceForm):
     """LocalDir: the console's own directory, of which a path names a part."""
 
-    source_path = path_field("Source Path", "")
+    source_path = path_field(SOURCE_PATH_LABEL, "")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -64,7 +64,7 @@ class Health:
     """Whether an IoTDB is well: every node Running, and series are counted (SHOW CLUSTER alone lies).
 
     ``words`` say it for the log; ``series`` is None where they could not be counted. ``answered`` is False where no
-    IoTDB was met at all, and True where one refused the account.
+    IoTDB was met at all, and True where one ``refused`` the account.
     """
 
     well: bool
@@ -74,6 +74,7 @@ class Health:
     version: str = ""
     cluster_id: str = ""
     answered: bool = True
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def of_health(health: Health, user: str) -> Finding:
         return Finding("ok", "Health", f"IoTDB {health.version}: {health.words}")
     if not health.answered:
         cure = "Start IoTDB, or correct RPC address and RPC port of the DataNodes."
-    elif not health.version:
+    elif health.refused:
         cure = "Choose Edit and type user and password again."
     elif lacking := [right for right in FOR_HEALTH if right in health.words]:
         cure = f"In IoTDB: GRANT {', '.join(lacking)} ON root.** TO USER {user}."

@@ -19,7 +19,7 @@ def ask(request: dict[str, Any]) -> Health:
         try:
             link = connect(endpoint, request["user"], request["password"], until)
         except LoginRefused as refusal:
-            return Health(False, f"{refusal}.")
+            return Health(False, f"{refusal}.", refused=True)
         except NotAnswered as failure:
             failures.append(str(failure))
             continue

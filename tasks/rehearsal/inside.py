@@ -30,10 +30,6 @@ from tasks.rehearsal.servers import Ended, Servers
 
 _PAUSE = 0.5
 _ASK_SECONDS = 20.0
-# What a server says that does not take an account (tasks.iotdb.link).
-_REFUSED = "refuses the user"
-
-
 _REFUSED_SECONDS = 20.0
 
 
@@ -108,7 +104,7 @@ class Rehearsal:
                 if health.well:
                     return health, login
                 last = health.words.rstrip(".")
-                if _REFUSED not in health.words:
+                if not health.refused:
                     refused_since = 0.0
                     break
             else:

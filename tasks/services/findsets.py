@@ -27,6 +27,7 @@ from tasks.services.common import require
 from tasks.services.restorations import RestorationDraft, create_restoration
 from tasks.services.sight import Sight, sight_of
 from tasks.services.verify import slots
+from tasks.sourcewords import check_of_source, error_of_source
 
 log = logging.getLogger(__name__)
 VERB = "find sets"
@@ -81,7 +82,8 @@ def _verified(search: Search) -> Iterator[Check]:
         with _slot():
             path_type = get_path_type(search.path_type)
             values = search.parameters, search.secrets
-            yield from verify(path_type, *values, estimate=lambda: None, now=timezone.now, reading=True)
+            for check in verify(path_type, *values, estimate=lambda: None, now=timezone.now, reading=True):
+                yield check_of_source(check, search.path_type)
     except Refused as refusal:
         yield Check("failed", "Verify", refusal.message, refusal.cure)
 
@@ -216,5 +218,5 @@ def _within(search: Search, work: Callable[[Store, Callable[[], None]], Result])
                 cure="Give the directory of one task, or the path of an archive, as Source Path.",
             ) from None
     if error is not None:
-        raise error
+        raise error_of_source(error, search.path_type)
     return cast(Result, result)

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ METADATA = ("data/confignode", "data/datanode/system", "data/datanode/consensus"
 MAINS = MAIN_CLASSES
 MARKS = (".pre-restore-", ".restoring-", ".failed-restore-")
 SCHEMA = "data/datanode/consensus/schema_region"
+IDENTITY = "data/datanode/system/system.properties"
 
 
 def move_ports(home: Path) -> None:
@@ -145,6 +146,38 @@ def run_with_set(task: BackupTask, node: Node, storage_path: Path) -> Run:
 def restoration_of_set(set_run: Run) -> Restoration:
     """The restoration task of that set."""
     return services.restore_from_run(CONSOLE, set_run, timezone.now())
+
+
+@pytest.fixture(name="bad_set")
+def set_that_does_not_start(task: BackupTask, node: Node, storage_path: Path, sample_home: Path) -> Restoration:
+    """A restoration of a set with which IoTDB does not start."""
+    sign = sample_home / "data/datanode/system/do-not-start"
+    sign.touch()
+    run = run_now(task)
+    sign.unlink()
+    return services.restore_from_run(CONSOLE, run, timezone.now())
+
+
+@contextmanager
+def no_way_back() -> Iterator[None]:
+    """Let nothing that was set aside be renamed back."""
+    real = LocalHost.rename
+
+    def rename(self: LocalHost, old: str, new: str) -> None:
+        if ".pre-restore-" in old:
+            raise PermissionError(13, "Permission denied", old)
+        real(self, old, new)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalHost, "rename", rename)
+        yield
+
+
+def edit(home: Path, name: str, old: str, new: str) -> None:
+    """Change a text in a file of a home; it has to be there."""
+    path = home / name
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
 
 
 def damage(home: Path) -> None:

@@ -67,7 +67,7 @@ def test_the_next_endpoint_is_asked_where_one_does_not_answer(filled: IoTDB) -> 
 @pytest.mark.server
 def test_a_wrong_password_is_told_and_stays_secret(filled: IoTDB) -> None:
     health = ask_health(Account("root", "Wrong-4711"), [endpoint(filled)])
-    assert not health.well
+    assert (health.well, health.refused, health.answered) == (False, True, True)
     assert health.words == f"127.0.0.1:{filled.rpc_port} refuses the user root or the password."
     assert "4711" not in repr(health) + repr(Account("root", "Wrong-4711"))
 

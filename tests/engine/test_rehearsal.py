@@ -7,20 +7,16 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from tasks import services
@@ -36,6 +32,7 @@ from tasks.states import RunState
 from tests.conftest import IN_CI, MakeTask
 from tests.engine.kit import log_of, run_now
 from tests.engine.rehearsal_kit import as_nobody, begin_rehearsal, leftovers, rehearse_now, states, text_of
+from tests.faults.killing import after, killed, leases_later
 from tests.servers.iotdb import PORTS, IoTDB, require, rows
 from tests.servers.iotdb_jars import VERSION, distribution
 from tests.servers.iotdb_metadata import create_metadata
@@ -283,29 +280,18 @@ def test_stop_in_each_step_leaves_nothing(sample_set: Run, key: str, monkeypatch
 @pytest.mark.parametrize("key", [*WORKING, "remove"])
 def test_kill_of_the_worker_in_each_step_leaves_nothing(sample_set: Run, key: str) -> None:
     lease = begin_rehearsal(sample_set)
-    connections.close_all()
-    pid = os.fork()
-    if pid == 0:
-        real = Steps.begin
 
-        def begin(steps: Steps, at: str, text: str = "") -> None:
-            real(steps, at, text)
-            if at == key:
-                if at == "health":
-                    time.sleep(3)  # servers are well under way then
-                os.kill(os.getpid(), signal.SIGKILL)
+    def reached(steps: Steps, at: str, text: str = "") -> bool:
+        if (at, key) == ("health", "health"):
+            time.sleep(3)  # servers are well under way then
+        return at == key
 
-        Steps.begin = begin  # type: ignore[method-assign]
-        with suppress(BaseException):
-            kinds.execute(lease)
-        os._exit(7)
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    killed(lease, after(Steps, "begin", reached))
     end = time.monotonic() + 10
     while [left for left in leftovers() if left.startswith("process")] and time.monotonic() < end:
         time.sleep(0.1)
     assert [left for left in leftovers() if left.startswith("process")] == []
-    later = timezone.now() + timedelta(hours=1)
-    dispatch.tick(later)
+    dispatch.tick(leases_later())
     rehearsal = Run.objects.get(pk=lease.run_id)
     assert (rehearsal.state, rehearsal.error_code) == (RunState.FAILED, "worker-lost")
     assert leftovers() == []

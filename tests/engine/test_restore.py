@@ -1,14 +1,10 @@
-"""A restoration from click to result, and back: the real sample home and worker code, stand-ins for the servers."""
+"""A restoration from click to result: the real sample home and worker code, stand-ins for the servers."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,29 +16,28 @@ from django.utils import timezone
 from storage import registry
 from tasks import services
 from tasks.audit import CONSOLE
-from tasks.engine import dispatch, kinds
-from tasks.engine.restore import changing, control, copies, looking, undo
+from tasks.engine import kinds
+from tasks.engine.restore import control
 from tasks.engine.snapshot import scratch_directory
 from tasks.errors import Refused
-from tasks.hosts import LocalHost
-from tasks.models import BackupTask, Node, Restoration, Run, SafetyCopy
+from tasks.models import BackupTask, Node, Restoration, Run
 from tasks.states import Control, RunState
 from tests.engine.kit import files_below, log_of, run_now
 from tests.engine.remote import FaultyRemote
 from tests.engine.restore_kit import (
+    IDENTITY,
     MAINS,
-    SCHEMA,
     Confirming,
     add_node,
     begin_restoration,
     damage,
+    edit,
     kill_all,
     leftovers,
     picture,
     quick_stand_ins,  # noqa: F401
     restoration_of_set,  # noqa: F401
     restore,
-    roll_back,
     run_with_set,  # noqa: F401
     running,
     running_node,  # noqa: F401
@@ -50,10 +45,8 @@ from tests.engine.restore_kit import (
     steps_of,
     wait_for,
 )
-from tests.servers.unixkit import small_disk
 
 pytestmark = pytest.mark.django_db(transaction=True)
-IDENTITY = "data/datanode/system/system.properties"
 
 
 # --- It goes well -----------------------------------------------------------------------------------------------------
@@ -199,102 +192,6 @@ def test_a_link_to_another_disk_stays_a_link(restoration: Restoration, sample_ho
     assert [path.name.split(".")[1][:11] for path in elsewhere.parent.iterdir() if "." in path.name] == ["pre-restore"]
 
 
-# --- Refused before anything is touched -------------------------------------------------------------------------------
-def flip_a_bit(archive: Path, home: Path) -> None:
-    content = bytearray(archive.read_bytes())
-    content[len(content) // 2] ^= 1
-    archive.write_bytes(content)
-
-
-def cut_short(archive: Path, home: Path) -> None:
-    archive.write_bytes(archive.read_bytes()[:-1000])
-
-
-def another_version(archive: Path, home: Path) -> None:
-    (home / "lib").mkdir()
-    (home / "lib" / "iotdb-server-2.0.2.jar").touch()
-
-
-def edit(home: Path, name: str, old: str, new: str) -> None:
-    path = home / name
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
-
-
-def another_cluster(archive: Path, home: Path) -> None:
-    edit(home, IDENTITY, "08533b3b-ffb9-4544-b1f4-05bad71040c6", "11111111-ffb9-4544-b1f4-05bad71040c6")
-
-
-def another_id(archive: Path, home: Path) -> None:
-    edit(home, IDENTITY, "data_node_id=1", "data_node_id=5")
-
-
-def other_ports(archive: Path, home: Path) -> None:
-    path = home / "conf/iotdb-system.properties"
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("dn_internal_port")]
-    path.write_text("\n".join([*lines, "dn_internal_port=999", ""]))
-
-
-def another_node(archive: Path, home: Path) -> None:
-    Node.objects.create(service=Node.objects.get().service, name="node2", home=str(home))
-
-
-def no_command(archive: Path, home: Path) -> None:
-    Node.objects.update(start_data_node="")
-
-
-def within_one_another(archive: Path, home: Path) -> None:
-    text = "cn_system_dir=data/confignode/consensus/system\n"
-    path = home / "conf/iotdb-system.properties"
-    path.write_text(path.read_text() + text)
-
-
-@pytest.mark.parametrize(
-    ("harm", "why"),
-    [
-        (flip_a_bit, "The archive is damaged"),
-        (cut_short, "bytes"),
-        (another_version, "Node node1 has IoTDB 2.0.2, the set is of 2.0.1-beta"),
-        (another_cluster, "belongs to the cluster with the id 11111111-"),
-        (another_id, "DataNode node1 has the id 5, in the set it has 1"),
-        (other_ports, "dn_internal_port is 999 here"),
-        (another_node, "The set holds nothing of node node2 of plant"),
-        (no_command, "Node node1 has no command to start the DataNode"),
-        (within_one_another, "lies within"),
-    ],
-    ids=lambda value: value.__name__ if callable(value) else "",
-)
-def test_refused_before_anything_is_touched(
-    harm: Callable[[Path, Path], None], why: str, restoration: Restoration, set_run: Run, sample_home: Path
-) -> None:
-    damage(sample_home)
-    harm(Path(set_run.files.get().path), sample_home)
-    before = picture(sample_home)
-    run = restore(restoration)
-    assert run.state == RunState.FAILED
-    assert why in run.reason
-    assert run.reason.endswith("Nothing was changed.")
-    assert picture(sample_home) == before
-    assert running(sample_home) == set(MAINS)
-    assert (SafetyCopy.objects.count(), leftovers(sample_home)) == (0, [])
-    assert "failed" in steps_of(run).values()
-    assert steps_of(run)["confirm"] == "skipped"
-
-
-def test_every_difference_is_said_at_once(restoration: Restoration, sample_home: Path) -> None:
-    for harm in (another_cluster, another_id, no_command):
-        harm(Path(), sample_home)
-    run = restore(restoration)
-    assert all(word in run.reason for word in ("11111111-", "has the id 5", "no command to start"))
-
-
-def test_a_full_disk_is_seen_before(restoration: Restoration, sample_home: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(looking, "SPARE", 1 << 62)
-    run = restore(restoration)
-    assert run.state == RunState.FAILED
-    assert "Free space there" in run.reason
-
-
 # --- Confirm, stop ----------------------------------------------------------------------------------------------------
 def test_nobody_confirms(restoration: Restoration, sample_home: Path, settings: Any) -> None:
     settings.RESTORE_CONFIRM_SECONDS = 1
@@ -369,200 +266,3 @@ def test_nobody_stops_it_by_hand(restoration: Restoration, sample_home: Path, se
     assert run.state == RunState.ROLLED_BACK, log_of(run)
     assert "The DataNode of node1 still runs after 1 s" in run.reason
     assert (picture(sample_home), running(sample_home)) == (before, set(MAINS))
-
-
-# --- The way back -----------------------------------------------------------------------------------------------------
-@pytest.fixture
-def bad_set(task: BackupTask, node: Node, storage_path: Path, sample_home: Path) -> Restoration:
-    """A restoration of a set with which IoTDB does not start."""
-    sign = sample_home / "data/datanode/system/do-not-start"
-    sign.touch()
-    run = run_now(task)
-    sign.unlink()
-    return services.restore_from_run(CONSOLE, run, timezone.now())
-
-
-def test_a_failed_start_brings_back_what_was_there(bad_set: Restoration, sample_home: Path) -> None:
-    (sample_home / "data/datanode/system/newer").touch()
-    before = picture(sample_home)
-    run = restore(bad_set)
-    assert run.state == RunState.ROLLED_BACK, log_of(run)
-    assert run.reason.startswith("The DataNode of node1 ended after its start.")
-    assert "Rolled back: metadata as before." in run.reason
-    assert picture(sample_home) == before
-    assert running(sample_home) == set(MAINS)
-    assert leftovers(sample_home) == []
-    assert not any(one.kept for one in run.safety_copies.all())
-    states = steps_of(run)
-    assert (states["health"], states["compare"], states["back"], states["back-health"]) == (
-        "failed",
-        "skipped",
-        "done",
-        "done",
-    )
-    services.start_restoration(CONSOLE, bad_set, timezone.now())
-
-
-def test_a_way_back_that_fails_is_unknown_until_somebody_rolls_back(
-    bad_set: Restoration, sample_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = picture(sample_home)
-    real = LocalHost.rename
-
-    def rename(self: LocalHost, old: str, new: str) -> None:
-        if ".pre-restore-" in old:
-            raise PermissionError(13, "Permission denied", old)
-        real(self, old, new)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalHost, "rename", rename)
-        run = restore(bad_set)
-    assert run.state == RunState.UNKNOWN, log_of(run)
-    assert "The way back failed as well, so nobody knows what IoTDB holds now." in run.reason
-    assert "Permission denied" in run.reason
-    assert bad_set.last_state == RunState.UNKNOWN
-    assert picture(sample_home) != before
-    back = roll_back(bad_set)
-    assert back.state == RunState.ROLLED_BACK, log_of(back)
-    assert picture(sample_home) == before
-    assert running(sample_home) == set(MAINS)
-    assert leftovers(sample_home) == []
-
-
-def test_stop_after_the_stop_of_iotdb_rolls_back(
-    restoration: Restoration, sample_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = picture(sample_home)
-    real = copies.swap_in
-
-    def swap_in(row: SafetyCopy, host: Any) -> None:
-        real(row, host)
-        services.stop_run(CONSOLE, Run.objects.get(pk=row.run_id), timezone.now())
-        time.sleep(1.5)  # until the keeper has heard of it
-
-    monkeypatch.setattr(changing.copies, "swap_in", swap_in)
-    run = restore(restoration)
-    assert run.state == RunState.ROLLED_BACK, log_of(run)
-    assert run.reason.startswith("Stopped by console")
-    assert picture(sample_home) == before
-    assert leftovers(sample_home) == []
-
-
-def test_a_disk_that_fills_up_while_it_is_unpacked(
-    restoration: Restoration, sample_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = picture(sample_home)
-    real = LocalHost.write
-    left = [20]
-
-    def write(self: LocalHost, path: str, chunks: Any, mode: int) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(28, "No space left on device", path)
-        real(self, path, chunks, mode)
-
-    monkeypatch.setattr(LocalHost, "write", write)
-    run = restore(restoration)
-    assert run.state == RunState.ROLLED_BACK, log_of(run)
-    assert "No space left on device" in run.reason
-    assert picture(sample_home) == before
-    assert leftovers(sample_home) == []
-
-
-def test_a_safety_copy_that_somebody_removed_is_said(
-    bad_set: Restoration, sample_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = undo.Undo._put_back
-
-    def put_back(self: undo.Undo) -> str:
-        for row in SafetyCopy.objects.filter(original__endswith="datanode/system"):
-            shutil.rmtree(row.path, ignore_errors=True)
-        return real(self)
-
-    monkeypatch.setattr(undo.Undo, "_put_back", put_back)
-    run = restore(bad_set)
-    assert run.state == RunState.UNKNOWN
-    assert "is not there any more. Find out who moved it; nothing else was removed." in run.reason
-
-
-# --- Safety copies ----------------------------------------------------------------------------------------------------
-def test_safety_copies_go_by_hand_or_by_their_age(restoration: Restoration, sample_home: Path) -> None:
-    run = restore(restoration)
-    dispatch.tick(timezone.now() + timedelta(days=13))
-    assert len(leftovers(sample_home)) == 6
-    services.remove_safety_copies(CONSOLE, run, "plant", timezone.now())
-    dispatch.tick(timezone.now())
-    assert leftovers(sample_home) == []
-    assert run.safety_copies.filter(removed_at__isnull=False).count() == 6
-    assert "was removed." in log_of(run)
-
-
-def test_a_safety_copy_is_removed_after_its_days(restoration: Restoration, sample_home: Path) -> None:
-    restore(restoration)
-    dispatch.tick(timezone.now() + timedelta(days=14, minutes=1))
-    assert leftovers(sample_home) == []
-
-
-def test_what_cannot_be_removed_is_said_and_tried_again(
-    restoration: Restoration, sample_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = restore(restoration)
-    later = timezone.now() + timedelta(days=15)
-
-    def refuse(self: LocalHost, path: str) -> None:
-        raise PermissionError(13, "Permission denied", path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalHost, "remove_tree", refuse)
-        dispatch.tick(later)
-    assert "could not be removed yet. Permission denied" in log_of(run)
-    dispatch.tick(later + timedelta(minutes=30))
-    assert len(leftovers(sample_home)) == 6
-    dispatch.tick(later + timedelta(minutes=61))
-    assert leftovers(sample_home) == []
-    assert (sample_home / SCHEMA).exists()
-
-
-@pytest.mark.server
-def test_a_disk_of_the_node_that_is_really_full(
-    restoration: Restoration, sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Metadata on a small disk of its own, which something else fills after the look for room."""
-    with ExitStack() as stack:
-        if not stack.enter_context(small_disk(tmp_path / "small", 8)):
-            no_mount()
-        real = sample_home / "data/datanode/system"
-        moved = tmp_path / "small" / "system"
-        shutil.move(real, moved)
-        real.symlink_to(moved)
-        before = picture(sample_home) | picture_of(moved)
-        place = changing.Changing._set_aside
-
-        def set_aside(self: changing.Changing) -> str:
-            with (tmp_path / "small" / "filler").open("wb") as filler, contextlib.suppress(OSError):
-                while True:
-                    filler.write(b"x" * 65536)
-                    filler.flush()
-            return place(self)
-
-        monkeypatch.setattr(changing.Changing, "_set_aside", set_aside)
-        monkeypatch.setattr(looking, "SPARE", 0)
-        run = restore(restoration)
-        assert run.state == RunState.ROLLED_BACK, log_of(run)
-        assert "No space left on device" in run.reason
-        assert picture(sample_home) | picture_of(moved) == before
-        assert running(sample_home) == set(MAINS)
-        kill_all(sample_home)
-
-
-def picture_of(directory: Path) -> dict[str, Any]:
-    """Return the contents below a directory."""
-    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
-def no_mount() -> None:
-    """Say what lacks, and fail where that may not be."""
-    lack = "mounting a small tmpfs needs root and the right to mount"
-    if os.environ.get("CI") == "true":
-        pytest.fail(lack)
-    pytest.skip(lack)

@@ -12,12 +12,11 @@ from django.utils import timezone
 
 from tasks import services
 from tasks.audit import CONSOLE
-from tasks.engine.restore import wellness
-from tasks.hosts import LocalHost
+from tasks.engine.restore import undo, wellness
 from tasks.models import Alarm, BackupTask, Node, Restoration, Run, Service
 from tasks.states import Control, RunState
 from tests.engine.kit import log_of, run_now
-from tests.engine.restore_kit import SCHEMA, restore, roll_back, steps_of
+from tests.engine.restore_kit import SCHEMA, no_way_back, restore, roll_back, steps_of
 from tests.engine.test_iotdb_source import settled
 from tests.servers.iotdb import ROOT_PASSWORD, require
 from tests.servers.iotdb_metadata import PASSWORDS, differences, inventory
@@ -115,28 +114,33 @@ def test_a_set_that_does_not_start_is_taken_back_and_the_server_serves(
     assert bad.good, log_of(bad)
     aside.rename(schema)
     server.begin()
-    settings.RESTORE_START_SECONDS = 90
     monkeypatch.setattr(wellness, "GONE_SECONDS", 10.0)
+    _wait_longer_on_the_way_back(settings, monkeypatch)
     run = restore(of(bad))
     assert run.state == RunState.ROLLED_BACK, log_of(run)
     assert back_as(server, before) == []
     assert not Alarm.objects.filter(code="restoration-unknown").exists()
-    _unknown_until_rolled_back(server, of(bad), before, monkeypatch)
+    _unknown_until_rolled_back(server, of(bad), before)
 
 
-def _unknown_until_rolled_back(
-    server: ScriptedIoTDB, restoration: Restoration, before: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _wait_longer_on_the_way_back(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never comes up is not waited for as long as what does."""
+    settings.RESTORE_START_SECONDS = 20
+    real = undo.Undo.go
+
+    def go(self: undo.Undo) -> str:
+        settings.RESTORE_START_SECONDS = 240
+        try:
+            return real(self)
+        finally:
+            settings.RESTORE_START_SECONDS = 20
+
+    monkeypatch.setattr(undo.Undo, "go", go)
+
+
+def _unknown_until_rolled_back(server: ScriptedIoTDB, restoration: Restoration, before: dict[str, list[str]]) -> None:
     """The way back fails too; then its cause is put right, and somebody rolls back."""
-    real = LocalHost.rename
-
-    def rename(self: LocalHost, old: str, new: str) -> None:
-        if ".pre-restore-" in old:
-            raise PermissionError(13, "Permission denied", old)
-        real(self, old, new)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalHost, "rename", rename)
+    with no_way_back():
         run = restore(restoration)
     assert run.state == RunState.UNKNOWN, log_of(run)
     raised = Alarm.objects.get(code="restoration-unknown", cleared_at__isnull=True)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connections
 from django.utils import timezone
 
 from tasks import services
 from tasks.audit import CONSOLE
-from tasks.engine import dispatch, ending, kinds, proofs, storedarchive, verdicts
+from tasks.engine import dispatch, ending, proofs, storedarchive, verdicts
 from tasks.engine.lease import claim
 from tasks.engine.snapshot import scratch_directory
 from tasks.models import Alarm, BackupTask, Node, Run
 from tasks.states import Kind, RunState
 from tests.engine.kit import check_now, files_below, log_of, run_now
-from tests.faults.test_kill_points import after, before
+from tests.faults.killing import after, before, killed, leases_later
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 READING: dict[str, Callable[[], None]] = {
-    "in the middle of reading": after(storedarchive._Counted, "read"),
+    "in the middle of reading": after(storedarchive.Counted, "read"),
     "with the archive read": after(storedarchive, "verify_archive"),
     "before the verdict": before(verdicts, "found_whole"),
 }
@@ -46,24 +42,11 @@ def killed_check(backup: Run, place: Callable[[], None]) -> Run:
     check = services.check_set(CONSOLE, backup, timezone.now())
     held = claim(check.pk, timezone.now())
     assert held
-    connections.close_all()
-    child = os.fork()
-    if child == 0:
-        try:
-            place()
-            kinds.execute(held)
-        finally:
-            os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "the point was never reached"
-    dispatch.tick(later(1))
+    killed(held, place)
+    dispatch.tick(leases_later())
     check.refresh_from_db()
     backup.refresh_from_db()
     return check
-
-
-def later(leases: int) -> datetime:
-    """Return a moment when so many leases have run out."""
-    return timezone.now() + leases * timedelta(seconds=settings.LEASE_SECONDS + 1)
 
 
 @pytest.mark.parametrize("point", READING)

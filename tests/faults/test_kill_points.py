@@ -1,67 +1,27 @@
-"""kill -9 of the process that works on a run, at each step: nothing wrong stays, nothing good goes, the next run works.
-
-The process is forked here, and the kill is patched into it; the product knows nothing of these points.
-"""
+"""kill -9 of the process that works on a run, at each step: nothing wrong stays, nothing good goes, the next works."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import signal
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connections
-from django.utils import timezone
 
 from storage import registry
 from storage.localdir import LocalDirStore, LocalUpload
-from tasks.engine import dispatch, ending, kinds, lease, record
+from tasks.engine import dispatch, ending, lease, record
 from tasks.engine.snapshot import scratch_directory
 from tasks.models import BackupFile, BackupTask, Node, Run, Service
 from tasks.states import RunState
 from tests.engine.kit import begin, files_below, log_of, run_now
 from tests.engine.remote import FaultyRemote
+from tests.faults.killing import after, before, die, killed, leases_later
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 COPIES = 2
-
-
-def die(*_: Any, **__: Any) -> NoReturn:
-    """Be killed."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("not reached")
-
-
-def before(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True) -> Callable[[], None]:
-    """Return what makes a process die at the call of ``owner.name``, when the arguments are such."""
-    return _at(owner, name, when, after=False)
-
-
-def after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True) -> Callable[[], None]:
-    """Return what makes a process die when such a call has done its work."""
-    return _at(owner, name, when, after=True)
-
-
-def _at(owner: Any, name: str, when: Callable[..., bool], *, after: bool) -> Callable[[], None]:
-    def place() -> None:
-        real = getattr(owner, name)
-
-        def call(*args: Any, **named: Any) -> Any:
-            if when(*args) and not after:
-                die()
-            result = real(*args, **named)
-            if when(*args):
-                die()
-            return result
-
-        setattr(owner, name, call)
-
-    return place
 
 
 def is_archive(upload: LocalUpload, *_: object) -> bool:
@@ -134,21 +94,6 @@ def task(make_task: Any, node: Node, storage_path: Path) -> BackupTask:
     return task
 
 
-def killed_run(task: BackupTask, place: Callable[[], None]) -> Run:
-    """Work on a run in a process that dies at a point, and return the run as that process left it."""
-    held = begin(task)
-    connections.close_all()
-    child = os.fork()
-    if child == 0:
-        try:
-            place()
-            kinds.execute(held)
-        finally:
-            os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "the point was never reached"
-    return Run.objects.get(pk=held.run_id)
-
-
 def is_whole(run: Run) -> bool:
     """Tell whether all files of a set are at the destination with the recorded hash, and their manifests too."""
     return all(
@@ -172,16 +117,15 @@ def assert_nothing_wrong(task: BackupTask, root: Path) -> None:
 
 def reap_later(*, sweep: bool) -> None:
     """Do what the first tick after the end of the lease does; without ``sweep`` it is killed before it clears up."""
-    later = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS + 1)
     if sweep:
-        dispatch.tick(later)
+        dispatch.tick(leases_later())
     else:
-        lease.reap(later)
+        lease.reap(leases_later())
 
 
 @pytest.mark.parametrize("point", BEFORE_PROOF)
 def test_killed_before_the_proof(point: str, task: BackupTask, storage_path: Path) -> None:
-    run = killed_run(task, BEFORE_PROOF[point])
+    run = killed(begin(task), BEFORE_PROOF[point])
     assert run.state == RunState.RUNNING
     reap_later(sweep=True)
     run.refresh_from_db()
@@ -192,14 +136,14 @@ def test_killed_before_the_proof(point: str, task: BackupTask, storage_path: Pat
 
 @pytest.mark.parametrize("point", ["in a write", "between manifest and archive", "after publish, before prove"])
 def test_killed_together_with_the_tick_that_clears_up(point: str, task: BackupTask, storage_path: Path) -> None:
-    killed_run(task, BEFORE_PROOF[point])
+    killed(begin(task), BEFORE_PROOF[point])
     reap_later(sweep=False)
     assert_next_run_works(task, storage_path)
 
 
 @pytest.mark.parametrize("point", AFTER_PROOF)
 def test_killed_after_the_proof(point: str, task: BackupTask, storage_path: Path) -> None:
-    run = killed_run(task, AFTER_PROOF[point])
+    run = killed(begin(task), AFTER_PROOF[point])
     reap_later(sweep=True)
     run.refresh_from_db()
     assert run.state == (RunState.SUCCESSFUL if point == "after finish" else RunState.WARNINGS)
@@ -228,7 +172,7 @@ def test_killed_with_a_spool(
     task = make_task(path_type="Faulty", copies=1)
     first = run_now(task)
     assert first.state == RunState.SUCCESSFUL
-    killed_run(task, half_a_write if point == "in an upload" else before(LocalUpload, "publish", is_archive))
+    killed(begin(task), half_a_write if point == "in an upload" else before(LocalUpload, "publish", is_archive))
     assert files_below(Path(scratch_directory())) != []
     reap_later(sweep=True)
     assert files_below(Path(scratch_directory())) == []

@@ -1,32 +1,24 @@
-"""kill -9 of the process that restores, at each step: the console finds back by itself, byte for byte.
-
-The process is forked here, and the kill is patched into it; the product knows nothing of these points.
-"""
+"""kill -9 of the process that restores, at each step: the console finds back by itself, byte for byte."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connections
 from django.utils import timezone
 
 from tasks import services
 from tasks.audit import CONSOLE
-from tasks.engine import dispatch, ending, kinds
+from tasks.engine import dispatch, ending
 from tasks.engine.lease import Lease, claim
 from tasks.engine.restore import changing, control, copies, undo
 from tasks.engine.restore.unpacking import Unpacking
 from tasks.hosts import LocalHost
-from tasks.models import Alarm, BackupTask, Node, Restoration, Run
+from tasks.models import Alarm, Restoration, Run
 from tasks.states import Kind, RunState
-from tests.engine.kit import log_of, run_now
+from tests.engine.kit import log_of
 from tests.engine.restore_kit import (
     MAINS,
     Confirming,
@@ -40,37 +32,12 @@ from tests.engine.restore_kit import (
     run_with_set,  # noqa: F401
     running,
     running_node,  # noqa: F401
+    set_that_does_not_start,  # noqa: F401
     steps_of,
 )
-from tests.faults.test_kill_points import die
+from tests.faults.killing import Place, after, before, killed, leases_later
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
-
-
-def before(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True) -> Callable[[], None]:
-    """Return what makes a process die at the call of ``owner.name``, when the arguments are such."""
-    return lambda: _place(owner, name, when, late=False)
-
-
-def after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True) -> Callable[[], None]:
-    """Return what makes a process die when such a call has done its work."""
-    return lambda: _place(owner, name, when, late=True)
-
-
-def _place(owner: Any, name: str, when: Callable[..., bool], *, late: bool) -> None:
-    real = getattr(owner, name)
-
-    def call(*args: Any, **named: Any) -> Any:
-        # Asked once for each call: some of these conditions count.
-        hit = when(*args)
-        if hit and not late:
-            die()
-        result = real(*args, **named)
-        if hit:
-            die()
-        return result
-
-    setattr(owner, name, call)
 
 
 def aside(number: int = 1) -> Callable[..., bool]:
@@ -133,24 +100,14 @@ GOING_BACK: dict[str, Callable[[], None]] = {
 }
 
 
-def killed(lease: Lease, place: Callable[[], None]) -> Run:
-    """Work on a run in a process that dies at a point, and return the run as that process left it."""
-    connections.close_all()
-    child = os.fork()
-    if child == 0:
-        try:
-            place()
-            with Confirming(lease.run_id):
-                kinds.execute(lease)
-        finally:
-            os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "the point was never reached"
-    return Run.objects.get(pk=lease.run_id)
+def killed_restoration(lease: Lease, place: Place) -> Run:
+    """Work on a run in a process that dies at a point, while somebody confirms it."""
+    return killed(lease, place, Confirming(lease.run_id))
 
 
 def reap_later(run: Run) -> Run:
     """Do what the first tick after the end of the lease does."""
-    dispatch.tick(timezone.now() + timedelta(seconds=settings.LEASE_SECONDS + 1))
+    dispatch.tick(leases_later())
     run.refresh_from_db()
     return run
 
@@ -164,7 +121,7 @@ def assert_as_before(home: Path, was: dict[str, Any]) -> None:
 
 def test_killed_while_it_waits_to_be_confirmed(restoration: Restoration, sample_home: Path) -> None:
     was = picture(sample_home)
-    run = reap_later(killed(begin_restoration(restoration), before(services, "confirm_restoration")))
+    run = reap_later(killed_restoration(begin_restoration(restoration), before(services, "confirm_restoration")))
     assert (run.state, run.error_code) == (RunState.FAILED, "worker-lost")
     assert steps_of(run)["confirm"] == "failed"
     assert not Run.objects.filter(kind=Kind.ROLLBACK).exists()
@@ -176,7 +133,7 @@ def test_killed_while_it_waits_to_be_confirmed(restoration: Restoration, sample_
 def test_killed_while_it_changes(point: str, restoration: Restoration, sample_home: Path) -> None:
     damage(sample_home)
     was = picture(sample_home)
-    run = killed(begin_restoration(restoration), CHANGING[point])
+    run = killed_restoration(begin_restoration(restoration), CHANGING[point])
     assert run.state == RunState.RUNNING
     reap_later(run)
     assert (run.state, run.error_code) == (RunState.UNKNOWN, "worker-lost")
@@ -191,27 +148,17 @@ def test_killed_while_it_changes(point: str, restoration: Restoration, sample_ho
 def test_killed_when_it_serves_again(restoration: Restoration, sample_home: Path) -> None:
     good = picture(sample_home)
     damage(sample_home)
-    run = reap_later(killed(begin_restoration(restoration), before(ending, "_record_end")))
+    run = reap_later(killed_restoration(begin_restoration(restoration), before(ending, "_record_end")))
     assert run.state == RunState.WARNINGS
     assert run.reason.endswith("The metadata had been restored before, and IoTDB was well.")
     assert picture(sample_home) == good
     assert not Run.objects.filter(kind=Kind.ROLLBACK).exists()
 
 
-@pytest.fixture
-def bad_set(task: BackupTask, node: Node, storage_path: Path, sample_home: Path) -> Restoration:
-    """A restoration of a set with which IoTDB does not start."""
-    sign = sample_home / "data/datanode/system/do-not-start"
-    sign.touch()
-    run = run_now(task)
-    sign.unlink()
-    return services.restore_from_run(CONSOLE, run, timezone.now())
-
-
 @pytest.mark.parametrize("point", GOING_BACK)
 def test_killed_on_the_way_back(point: str, bad_set: Restoration, sample_home: Path) -> None:
     was = picture(sample_home)
-    run = reap_later(killed(begin_restoration(bad_set), GOING_BACK[point]))
+    run = reap_later(killed_restoration(begin_restoration(bad_set), GOING_BACK[point]))
     assert run.state == RunState.UNKNOWN
     assert run_waiting_rollback(bad_set).state == RunState.ROLLED_BACK
     assert_as_before(sample_home, was)
@@ -219,23 +166,23 @@ def test_killed_on_the_way_back(point: str, bad_set: Restoration, sample_home: P
 
 def test_a_rollback_that_is_killed_too_is_ordered_again(bad_set: Restoration, sample_home: Path) -> None:
     was = picture(sample_home)
-    reap_later(killed(begin_restoration(bad_set), CHANGING["before the health"]))
+    reap_later(killed_restoration(begin_restoration(bad_set), CHANGING["before the health"]))
     for _ in range(2):
         back = Run.objects.get(restoration=bad_set, kind=Kind.ROLLBACK, state=RunState.WAITING)
         lease = claim(back.pk, timezone.now())
         assert lease is not None
-        assert reap_later(killed(lease, GOING_BACK["put back, not recorded"])).state == RunState.UNKNOWN
+        assert reap_later(killed_restoration(lease, GOING_BACK["put back, not recorded"])).state == RunState.UNKNOWN
     assert run_waiting_rollback(bad_set).state == RunState.ROLLED_BACK
     assert_as_before(sample_home, was)
 
 
 def test_a_rollback_that_kills_its_worker_is_not_ordered_for_ever(bad_set: Restoration, sample_home: Path) -> None:
-    reap_later(killed(begin_restoration(bad_set), CHANGING["before the health"]))
+    reap_later(killed_restoration(begin_restoration(bad_set), CHANGING["before the health"]))
     for _ in range(3):
         back = Run.objects.get(restoration=bad_set, kind=Kind.ROLLBACK, state=RunState.WAITING)
         lease = claim(back.pk, timezone.now())
         assert lease is not None
-        reap_later(killed(lease, GOING_BACK["before the stop"]))
+        reap_later(killed_restoration(lease, GOING_BACK["before the stop"]))
     assert not Run.objects.filter(state=RunState.WAITING).exists()
     bad_set.refresh_from_db()
     assert bad_set.last_state == RunState.UNKNOWN

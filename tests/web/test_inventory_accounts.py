@@ -165,7 +165,7 @@ def test_only_who_looks_after_the_inventory_may_check(login: Login, known: Servi
     ("health", "cure"),
     [
         (Health(False, "h:1 cannot be reached.", answered=False), "Start IoTDB"),
-        (Health(False, "h:1 refuses the user anna or the password."), "type user and password again"),
+        (Health(False, "h:1 refuses the user anna or the password.", refused=True), "type user and password again"),
         (
             Health(False, "SHOW CLUSTER was refused to anna (803: add privilege MAINTAIN).", version="2.0.1"),
             "GRANT MAINTAIN ON root.** TO USER anna",

@@ -119,19 +119,19 @@ class Changing:
 
     def _unpack(self, service: ServicePlan, staged: list[Staged]) -> int:
         run, archive = self.execution, service.archive
-        assert archive.sha256 is not None  # known since it was verified
+        proven = archive.proven
         done = 0
 
         def count(name: str) -> None:
             nonlocal done
             done += 1
-            self.steps.tell(f"{service.row.name}: {name}", done, 2 * archive.members)
+            self.steps.tell(f"{service.row.name}: {name}", done, 2 * proven.members)
 
         names = ", ".join(sorted({one.place.node for one in staged}))
         unpacking = Unpacking(staged, self.check, count, run.count)
         with on(names):
-            unpacking.write(archive.path, archive.listing, archive.sha256)
-            run.info(f"{service.row.name}: unpacked beside what it replaces, {format_size(archive.source_bytes)}.")
+            unpacking.write(archive.fetched.open, archive.listing, proven.sha256)
+            run.info(f"{service.row.name}: unpacked beside what it replaces, {format_size(proven.source_bytes)}.")
             return unpacking.compare(archive.listing)
 
     # --- What came of it ----------------------------------------------------------------------------------------------

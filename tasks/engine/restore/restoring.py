@@ -20,7 +20,7 @@ from tasks.engine.ending import unforeseen
 from tasks.engine.keeper import Keeper
 from tasks.engine.lease import Lease
 from tasks.engine.outcome import Outcome
-from tasks.engine.restore.archives import Archive, Fetching
+from tasks.engine.restore.archives import Archive, fetched
 from tasks.engine.restore.changing import Changing
 from tasks.engine.restore.fitting import Fitting, Plan
 from tasks.engine.restore.loss import live_summary, loss_of
@@ -83,20 +83,19 @@ class RestoreSet(Stepping):
         restoration = self.run.restoration
         sizes = sum(int(file.get("size") or 0) for file in restoration.files)
         Run.objects.filter(pk=self.run.pk).update(bytes_expected=2 * sizes)
-        fetching = Fetching(restoration, self.run.pk, keeper.check, self.count, stack)
         self.steps.begin("fetch")
-        archives = fetching.fetch()
+        archives = fetched(restoration, self.run.pk, keeper.check, self.count, stack)
         self.read = sum(one.size for one in archives)
         names = ", ".join(one.name for one in archives)
         size = format_size(sum(one.size for one in archives))
         self.done(f"{names}, {size}, from {restoration.path_type}.")
         self.steps.begin("verify")
         for archive in archives:
-            fetching.verify(archive)
+            archive.verify(keeper.check, self.count)
         # What is written and read back is as much again, twice.
-        expected = self.read + 2 * sum(one.source_bytes for one in archives)
+        expected = self.read + 2 * sum(one.proven.source_bytes for one in archives)
         Run.objects.filter(pk=self.run.pk).update(bytes_expected=expected)
-        members = sum(one.members for one in archives)
+        members = sum(one.proven.members for one in archives)
         self.done(f"{members:,} members against the manifest, all equal.")
         return archives
 

@@ -7,8 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256 as new_sha256
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from storage.errors import ConsoleError, Corrupt
 from tasks.engine.archive import Listing, Unpacked, unpack
@@ -51,11 +50,11 @@ class Unpacking:
         self._directories: set[tuple[str, str]] = set()
         self._attributes: list[tuple[Staged, str, Unpacked]] = []
 
-    def write(self, archive: Path, listing: Listing, sha256: str) -> None:
+    def write(self, archive: Callable[[], BinaryIO], listing: Listing, sha256: str) -> None:
         """Write all members of all places. Raises Corrupt, OSError, and what ``check`` raises."""
         for place in self.staged:
             self._directory(place, place.root)
-        with archive.open("rb") as reader:
+        with archive() as reader:
             for member in unpack(reader, listing, sha256=sha256, check=self.check):
                 one = self._of(member.name)
                 if one is not None and os.path.basename(member.name) not in LOCKS:

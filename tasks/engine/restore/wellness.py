@@ -19,8 +19,7 @@ from tasks.units import format_duration
 ASK_SECONDS = 20.0
 PAUSE = 1.0
 GONE_SECONDS = 30.0  # a role of which nothing is seen for so long after its start has died
-REFUSED_SECONDS = 10.0
-_REFUSED = " refuses the user "  # of tasks.iotdb.link: whoever restores accounts may find another password
+REFUSED_SECONDS = 10.0  # whoever restores accounts may find another password
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class _Waiting:
         if one.account is None:
             return ""
         health: Health = ask_health(one.account, one.endpoints, seconds=ASK_SECONDS, check=self.check)
-        if _REFUSED in health.words:
+        if health.refused:
             first = self.refused.setdefault(one.service, time.monotonic())
             return health.words if time.monotonic() - first < REFUSED_SECONDS else ""
         self.refused.pop(one.service, None)
