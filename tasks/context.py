@@ -105,9 +105,12 @@ class Shell:
 
     @cached_property
     def section(self) -> str:
-        """Which entry of the navigation the page belongs to: one of the values of ``_SECTIONS``, or none."""
+        """Which entry of the navigation the page belongs to: one of the values of ``_SECTIONS``, or none.
+
+        That is told by the name of its address, or by the name that its view gives as ``shown_as`` of the request.
+        """
         match = self.request.resolver_match
-        name = (match.url_name or "") if match else ""
+        name = str(getattr(self.request, "shown_as", "")) or ((match.url_name or "") if match else "")
         return _SECTIONS.get(name.split("-")[0].rstrip("s"), "")
 
     @cached_property

@@ -52,6 +52,11 @@ class Row:
         return self.state in ACTIVE
 
     @property
+    def rolled_back(self) -> bool:
+        """Whether the last run put back what was there before it."""
+        return self.state == RunState.ROLLED_BACK
+
+    @property
     def unknown(self) -> bool:
         """Whether nobody knows how the cluster stands."""
         return self.state == RunState.UNKNOWN

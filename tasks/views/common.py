@@ -65,6 +65,11 @@ def do(request: HttpRequest, verb: Callable[[], str], fallback: str, *args: Any)
         messages.success(request, verb())
     except ConsoleError as error:
         tell_refusal(request, error)
+    return leave(request, fallback, *args)
+
+
+def leave(request: HttpRequest, fallback: str, *args: Any) -> HttpResponse:
+    """Go back to the page that asked, or to ``fallback``; htmx is sent what was said, and told to refresh its rows."""
     if not by_htmx(request):
         return back_to(request, fallback, *args)
     response = render(request, "shell/_messages_oob.html", {"oob": True})

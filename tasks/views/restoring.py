@@ -20,7 +20,7 @@ from tasks.models import Restoration, Run
 from tasks.models.run import RESTORES
 from tasks.restoration_steps import awaits
 from tasks.states import Control, RunState
-from tasks.views.common import back_to, by_htmx, needs, row_or_404, tell_refusal, wanted_next
+from tasks.views.common import back_to, by_htmx, do, leave, needs, row_or_404, tell_refusal, wanted_next
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,26 @@ def _task(request: HttpRequest, pk: int) -> Restoration:
     return row_or_404(request, Restoration.objects.select_related("cluster", "last_run"), pk)
 
 
-def _done(request: HttpRequest, verb: Callable[[Actor], str], restoration: Restoration) -> HttpResponse:
-    """Do ``verb``, say what came of it, and go to the page that asked or to that of the restoration task."""
+def _ask_or_do(
+    request: HttpRequest,
+    restoration: Restoration,
+    question: Question,
+    verb: Callable[[Actor, str], str],
+    leave: Callable[[], HttpResponse],
+) -> HttpResponse:
+    """Ask ``question``; a POST does ``verb`` with what was typed, says what came of it, and leaves.
+
+    A word other than the one that has to be typed is asked for again.
+    """
+    if request.method != "POST":
+        return _ask(request, restoration, question)
     try:
-        messages.success(request, verb(actor_of(request)))
-    except ConsoleError as error:
-        tell_refusal(request, error)
-    if not by_htmx(request):
-        return back_to(request, "restoration", restoration.pk)
-    response = render(request, "shell/_messages_oob.html", {"oob": True})
-    response.headers["HX-Trigger"] = "refresh-now"
-    return response
+        messages.success(request, verb(actor_of(request), request.POST.get("typed", "").strip()))
+    except ConsoleError as refusal:
+        if question.word and refusal.field == "typed":
+            return _ask(request, restoration, question, str(refusal))
+        tell_refusal(request, refusal)
+    return leave()
 
 
 @require_http_methods(["GET", "POST"])
@@ -72,15 +81,13 @@ def start(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a start does; a POST starts the restoration task, or starts it again after it failed."""
     restoration = _task(request, pk)
     row = restorations.Row(restoration)
-    if request.method == "POST":
 
-        def verb(actor: Actor) -> str:
-            run = services.start_restoration(actor, restoration, timezone.now())
-            run.refresh_from_db()
-            now = "was started" if run.state != RunState.WAITING else "is waiting"
-            return f"{restoration.name} {now}. Nothing of IoTDB is touched before you confirm it."
+    def verb(actor: Actor, typed: str) -> str:
+        run = services.start_restoration(actor, restoration, timezone.now())
+        run.refresh_from_db()
+        now = "was started" if run.state != RunState.WAITING else "is waiting"
+        return f"{restoration.name} {now}. Nothing of IoTDB is touched before you confirm it."
 
-        return _done(request, verb, restoration)
     question = Question(
         title=f"{row.start_word} {restoration.name}?",
         body="restorations/_start_body.html",
@@ -91,7 +98,7 @@ def start(request: HttpRequest, pk: int) -> HttpResponse:
         danger=False,
         context={"row": row, **_nodes(restoration)},
     )
-    return _ask(request, restoration, question)
+    return _ask_or_do(request, restoration, question, verb, lambda: leave(request, "restoration", pk))
 
 
 def _nodes(restoration: Restoration) -> dict[str, Any]:
@@ -111,19 +118,11 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     if run is None or not awaits(run):
         messages.error(request, f"{restoration.name} does not wait to be confirmed. Look at its steps.")
         return redirect("restoration", pk)
-    error = ""
-    if request.method == "POST":
-        try:
-            services.confirm_restoration(actor_of(request), run, request.POST.get("typed", "").strip(), timezone.now())
-        except ConsoleError as refusal:
-            if refusal.field != "typed":
-                tell_refusal(request, refusal)
-                return redirect("restoration", pk)
-            error = str(refusal)
-        else:
-            place = restoration.cluster.name
-            messages.success(request, f"{restoration.name} goes on. IoTDB on {place} is stopped now.")
-            return redirect("restoration", pk)
+
+    def verb(actor: Actor, typed: str) -> str:
+        services.confirm_restoration(actor, run, typed, timezone.now())
+        return f"{restoration.name} goes on. IoTDB on {restoration.cluster.name} is stopped now."
+
     question = Question(
         title=f"Stop IoTDB on {restoration.cluster.name} and restore its metadata?",
         body="restorations/_confirm_body.html",
@@ -135,7 +134,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
         keep_address=reverse("restoration-stop", args=[pk]),
         context=restoration_page.asked(restoration, run),
     )
-    return _ask(request, restoration, question, error)
+    return _ask_or_do(request, restoration, question, verb, lambda: redirect("restoration", pk))
 
 
 @require_POST
@@ -144,16 +143,16 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop the run of the restoration task that waits or is under way."""
     restoration = _task(request, pk)
 
-    def verb(actor: Actor) -> str:
+    def verb() -> str:
         if restoration.last_run is None:
             return f"{restoration.name} never ran. There is nothing to stop."
-        services.stop_run(actor, restoration.last_run, timezone.now())
+        services.stop_run(actor_of(request), restoration.last_run, timezone.now())
         restoration.last_run.refresh_from_db()
         if restoration.last_run.active:
             return f"Stop was requested for {restoration.name}. It ends as soon as that is safe."
         return f"{restoration.name} was stopped. It had not started yet."
 
-    return _done(request, verb, restoration)
+    return do(request, verb, "restoration", pk)
 
 
 @require_http_methods(["GET", "POST"])
@@ -161,13 +160,11 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask before the safety copies are put back; a POST queues the way back."""
     restoration = _task(request, pk)
-    if request.method == "POST":
 
-        def verb(actor: Actor) -> str:
-            services.roll_back(actor, restoration, timezone.now())
-            return f"{restoration.name} is rolled back. Its steps are shown on this page."
+    def verb(actor: Actor, typed: str) -> str:
+        services.roll_back(actor, restoration, timezone.now())
+        return f"{restoration.name} is rolled back. Its steps are shown on this page."
 
-        return _done(request, verb, restoration)
     question = Question(
         title=f"Roll {restoration.name} back?",
         body="restorations/_rollback_body.html",
@@ -177,7 +174,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
         back=reverse("restoration", args=[pk]),
         context={"copies": restorations.safety_copies_of(restoration)},
     )
-    return _ask(request, restoration, question)
+    return _ask_or_do(request, restoration, question, verb, lambda: leave(request, "restoration", pk))
 
 
 @require_http_methods(["GET", "POST"])
@@ -185,14 +182,11 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask before a restoration task is deleted, saying what stays; a POST deletes it."""
     restoration = _task(request, pk)
-    if request.method == "POST":
-        try:
-            services.delete_restoration(actor_of(request), restoration, timezone.now())
-        except ConsoleError as error:
-            tell_refusal(request, error)
-            return back_to(request, "restorations")
-        messages.success(request, f"Restoration task {restoration.name} deleted. The set stays where it is.")
-        return redirect("restorations")
+
+    def verb(actor: Actor, typed: str) -> str:
+        services.delete_restoration(actor, restoration, timezone.now())
+        return f"Restoration task {restoration.name} deleted. The set stays where it is."
+
     question = Question(
         title=f"Delete restoration task {restoration.name}?",
         body="restorations/_delete_body.html",
@@ -202,7 +196,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         back=reverse("restorations"),
         context={"copies": restorations.safety_copies_of(restoration), "row": restorations.Row(restoration)},
     )
-    return _ask(request, restoration, question)
+    return _ask_or_do(request, restoration, question, verb, lambda: redirect("restorations"))
 
 
 @require_http_methods(["GET", "POST"])
@@ -214,19 +208,11 @@ def remove_copies(request: HttpRequest, pk: int) -> HttpResponse:
     restoration = run.restoration
     assert restoration is not None  # run_kind_has_its_object
     copies = [group for group in restorations.safety_copies_of(restoration) if group.run_id == run.pk]
-    error = ""
-    if request.method == "POST":
-        try:
-            services.remove_safety_copies(actor_of(request), run, request.POST.get("typed", "").strip(), timezone.now())
-        except ConsoleError as refusal:
-            if refusal.field != "typed":
-                tell_refusal(request, refusal)
-                return back_to(request, "restorations")
-            error = str(refusal)
-        else:
-            place = run.cluster.name
-            messages.success(request, f"The safety copy of {place} is being removed. It is gone in a minute.")
-            return back_to(request, "restorations")
+
+    def verb(actor: Actor, typed: str) -> str:
+        services.remove_safety_copies(actor, run, typed, timezone.now())
+        return f"The safety copy of {run.cluster.name} is being removed. It is gone in a minute."
+
     question = Question(
         title=f"Remove the safety copy of {run.cluster.name}?",
         body="restorations/_copies_body.html",
@@ -237,4 +223,4 @@ def remove_copies(request: HttpRequest, pk: int) -> HttpResponse:
         word=run.cluster.name,
         context={"copies": copies, "run": run},
     )
-    return _ask(request, restoration, question, error)
+    return _ask_or_do(request, restoration, question, verb, lambda: back_to(request, "restorations"))

@@ -105,6 +105,8 @@ def row(request: HttpRequest, pk: int) -> HttpResponse:
 def log(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: its log, its steps, what changed since the run before, and its proofs; unfolded in a page by htmx."""
     run = run_of(request, pk)
+    if run.restoration_id is not None:
+        request.shown_as = "restoration"  # type: ignore[attr-defined]
     context = about(run) | {"log": log_of(run)}
     if run.kind == Kind.BACKUP:
         context |= differences.of_run(run) | {"proofs": proofs_of(run)}

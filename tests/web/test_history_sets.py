@@ -285,6 +285,8 @@ def test_the_page_of_a_restoration_run_leads_to_its_task(login: Login, cluster: 
     text = read(login(VIEWER), "run-log", run.pk)
     assert f"<h1>Restoration, run {run.pk}</h1>" in text and "by anna" in text and "Rolled back" in text
     assert f'<a href="{reverse("restoration", args=[restoration.pk])}">restore-1</a>' in text
+    assert re.search(r'<a href="/restorations/" aria-current="true">', text)
+    assert 'href="/backups/" aria-current' not in text
 
 
 def test_the_page_of_a_run_that_goes_on_looks_again_by_itself(

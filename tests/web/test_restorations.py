@@ -37,6 +37,15 @@ def test_every_state_is_shown_in_the_list_and_on_its_page(state: str, restorer: 
     assert restorer.get(f"{PAGE}cells/?ids={restoration.pk},99").status_code == 200
 
 
+def test_what_was_rolled_back_lost_nothing(restorer: Client, node: Node) -> None:
+    restoration = make_restoration(node.service.cluster)
+    make_run(restoration, RunState.ROLLED_BACK, steps=steps_at("stop"), parameters={"loss": LOSS})
+    text = text_of(restorer.get(f"{PAGE}{restoration.pk}/"))
+    assert "Nothing. It was rolled back" in text and "Every change to the metadata" not in text
+    make_run(restoration, RunState.UNKNOWN, steps=steps_at("stop"), parameters={"loss": LOSS})
+    assert "Every change to the metadata" in text_of(restorer.get(f"{PAGE}{restoration.pk}/"))
+
+
 def test_a_viewer_looks_and_does_nothing(login: Any, cluster: Cluster) -> None:
     restoration = make_restoration(cluster)
     make_copy(make_run(restoration, RunState.ROLLED_BACK))
