@@ -6,6 +6,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.urls import reverse
 
 from storage.registry import get_path_type
 from tasks.engine import spool
+from tasks.engine.watches import clocks
 from tasks.models import BackupTask, Node, Run
 from tasks.permissions import seed_roles
 from tasks.states import RunState
@@ -79,9 +81,12 @@ def clean(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.parametrize("read_back", [True, False])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_whole_run(make_far: Any, clean: None, name: str, read_back: bool) -> None:
+def test_a_whole_run(make_far: Any, clean: None, name: str, read_back: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: list[timedelta] = []
+    monkeypatch.setattr(clocks, "of_destination", lambda task, server, ahead, now: clock.append(ahead))
     task = make_far(name, read_back=read_back)
     first, second = run_now(task), run_now(task)
+    assert len(clock) == 2 and all(abs(ahead) < timedelta(seconds=5) for ahead in clock), "it is this machine's"
     assert [run.state for run in (first, second)] == [RunState.SUCCESSFUL] * 2, log_of(first) + log_of(second)
     assert ("Read back and checked" in log_of(second)) == read_back
     assert ("Size at the destination compared" in log_of(second)) == (not read_back)
