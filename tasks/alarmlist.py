@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.urls import reverse
 
 from tasks import alarms
@@ -20,6 +20,8 @@ from tasks.scope import narrowed
 PAGE_SIZE = 25
 RECENT = timedelta(hours=24)
 RECENT_SHOWN = 5
+# So many are acknowledged at once: each has its event in the audit.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ def whole(state: AlarmState, user: Any, now: datetime) -> dict[str, Any]:
     return {
         "state": state,
         "chips": _chips(state, numbers),
+        "pressing": sum(
+            numbers.get(place, 0)
+            for place, severity in enumerate(SEVERITIES)
+            if not state.severity or severity == state.severity
+        ),
         "raised": _uncleared(state, state.narrow(raised)),
         "recent": _recent(user, now),
         "first_page": state.query(),
@@ -94,6 +101,24 @@ def rules(user: Any) -> list[Rule]:
     numbers = dict(raised)
     ranked = sorted(ALARMS.items(), key=lambda one: SEVERITIES.index(one[1].severity))
     return [Rule(code, known, numbers.get(code, 0)) for code, known in ranked]
+
+
+@dataclass(frozen=True)
+class Pressing:
+    """Alarms that nobody has acknowledged, ``AT_ONCE`` of them at most, and the key of the newest that was counted."""
+
+    alarms: list[Alarm]
+    more: bool
+    newest: int
+
+
+def pressing(state: AlarmState, user: Any, newest: int | None = None) -> Pressing:
+    """Return those that the filter lets through, up to the key ``newest``, the most serious first; two queries."""
+    found = state.narrow(narrowed(alarms.uncleared().filter(acknowledged_at__isnull=True), user))
+    if newest is None:
+        newest = found.aggregate(newest=Max("pk"))["newest"] or 0
+    rows = list(found.filter(pk__lte=newest).select_related("cluster").order_by("urgency", "-pk")[: AT_ONCE + 1])
+    return Pressing(rows[:AT_ONCE], len(rows) > AT_ONCE, newest)
 
 
 def _uncleared(state: AlarmState, found: QuerySet[Alarm]) -> Slice:

@@ -94,6 +94,7 @@ urlpatterns = [
     # Alarms
     path("alarms/", alarms.alarm_list, name="alarms"),
     path("alarms/news/", alarms.alarm_news, name="alarm-news"),
+    path("alarms/acknowledge/", alarms.acknowledge_all, name="alarms-acknowledge"),
     path("alarms/cleared/", alarms.cleared_list, name="alarms-cleared"),
     path("alarms/rules/", alarms.rules, name="alarm-rules"),
     path("alarms/export.csv", alarms.export, name="alarms-export"),

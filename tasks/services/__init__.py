@@ -4,7 +4,7 @@ Views, admin and commands call these and nothing deeper. Each verb checks the pe
 transaction, writes the audit, and raises ``Refused`` with the reason where the present state does not allow it.
 """
 
-from tasks.services.alarms import acknowledge_alarm, clear_alarm, take_back_acknowledgement
+from tasks.services.alarms import acknowledge_alarm, acknowledge_alarms, clear_alarm, take_back_acknowledgement
 from tasks.services.asking import check_service
 from tasks.services.bulk import BulkResult, do_in_bulk
 from tasks.services.findsets import Search, begin_search, find_sets, restore_found, verify_source
@@ -43,6 +43,7 @@ __all__ = [
     "Search",
     "TaskDraft",
     "acknowledge_alarm",
+    "acknowledge_alarms",
     "back_up_now",
     "begin_search",
     "change_maintenance",

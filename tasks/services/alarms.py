@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -28,6 +29,22 @@ def acknowledge_alarm(actor: Actor, alarm: Alarm, comment: str, now: datetime) -
             alarm.refresh_from_db()
             raise _not_raised(alarm) if alarm.cleared_at else _acknowledged(alarm)
         audit.record(actor, "acknowledge alarm", alarm, after={"comment": comment}, note=_about(alarm))
+
+
+def acknowledge_alarms(actor: Actor, found: Iterable[Alarm], comment: str, now: datetime) -> int:
+    """Acknowledge several alarms with one comment, all or none; return how many that nobody saw to it were."""
+    count = 0
+    with transaction.atomic():
+        for alarm in found:
+            try:
+                acknowledge_alarm(actor, alarm, comment, now)
+            except Refused:
+                # Cleared, or acknowledged by somebody else in this moment.
+                if not comment.strip():
+                    raise
+                continue
+            count += 1
+    return count
 
 
 def take_back_acknowledgement(actor: Actor, alarm: Alarm) -> None:

@@ -18,6 +18,7 @@ from tasks.audit import Actor, actor_of
 from tasks.forms.alarm import AcknowledgeForm
 from tasks.models import Alarm
 from tasks.scope import narrowed
+from tasks.selectors import number_in
 from tasks.views.common import back_to, by_htmx, do, needs, row_or_404, tell_refusal, wanted_next
 
 
@@ -81,6 +82,27 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
         return back_to(request, "alarms")
     context = {"alarm": alarm, "form": form, "next": wanted_next(request)}
     template = "alarms/_acknowledge_dialog.html" if by_htmx(request) else "alarms/acknowledge.html"
+    return render(request, template, context)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(permissions.RUN)
+def acknowledge_all(request: HttpRequest) -> HttpResponse:
+    """Ask why all alarms that the filter lets through may stay; a POST acknowledges those that were counted there."""
+    state = AlarmState.of(request.GET)
+    form = AcknowledgeForm(request.POST if request.method == "POST" else None)
+    # One that was raised since the question is not among those that the answer is about.
+    pressing = alarmlist.pressing(state, request.user, number_in(request.POST.get("newest", "")))
+    if request.method == "POST" and form.is_valid():
+        try:
+            comment = form.cleaned_data["comment"]
+            count = services.acknowledge_alarms(actor_of(request), pressing.alarms, comment, timezone.now())
+            messages.success(request, f"{count} alarms acknowledged. They stay until their causes are gone.")
+        except ConsoleError as error:
+            tell_refusal(request, error)
+        return back_to(request, "alarms")
+    context = {"pressing": pressing, "form": form, "filter": state.query(), "next": wanted_next(request)}
+    template = "alarms/_acknowledge_all_dialog.html" if by_htmx(request) else "alarms/acknowledge_all.html"
     return render(request, template, context)
 
 

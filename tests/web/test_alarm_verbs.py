@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tasks import alarms
-from tasks.models import AuditEvent
+from tasks.models import Alarm, AuditEvent
 from tasks.permissions import VIEWER
 from tests.conftest import Login
 from tests.web.alarm_kit import NOW, order, page, raise_one
@@ -103,3 +103,50 @@ def test_it_stays_acknowledged_until_it_is_cleared(operator_page: Client) -> Non
     assert raise_one().acknowledged_at is None
     text = operator_page.get(reverse("alarms-cleared")).content.decode()
     assert "Acknowledged by anna" in text and "Mine." in text
+
+
+# --- Several at once -------------------------------------------------------------------------------------------------
+def test_all_that_a_filter_lets_through_are_acknowledged_with_one_comment(operator_page: Client) -> None:
+    minor = raise_one("proof-overdue", "task 9")
+    taken, *failed = [raise_one(subject=f"task {number}", place=f"t{number}") for number in range(12)]
+    alarms.acknowledge(taken, "anna", "Mine.", NOW)
+    assert "Acknowledge all 12</a>" in page(operator_page)
+    text = page(operator_page, "?severity=major")
+    assert 'href="/alarms/acknowledge/?severity=major&amp;next=%2Falarms%2F%3Fseverity%3Dmajor"' in text
+    url = "/alarms/acknowledge/?severity=major"
+    text = operator_page.get(url).content.decode()
+    assert "Acknowledge 11 alarms?" in text and "12034, Console, t11" in text and "and 3 more" in text
+    assert "<dialog" in operator_page.get(url, headers={"HX-Request": "true"}).content.decode()
+    later = raise_one(subject="task 99")
+    data = {"newest": failed[-1].pk, "comment": "NFS server is down.", "next": "/alarms/?severity=major"}
+    assert operator_page.post(url, data)["Location"] == "/alarms/?severity=major"
+    assert set(Alarm.objects.filter(comment="NFS server is down.")) == set(failed)
+    taken.refresh_from_db()
+    assert taken.comment == "Mine."
+    assert set(alarms.uncleared().filter(acknowledged_at__isnull=True)) == {minor, later}
+    assert AuditEvent.objects.filter(verb="acknowledge alarm").count() == 11
+
+
+def test_several_need_a_comment_as_well(operator_page: Client) -> None:
+    raise_one()
+    text = operator_page.post("/alarms/acknowledge/", {"comment": " "}).content.decode()
+    assert "Say who sees to it" in text and "<title>Error: Acknowledge" in text
+    assert not Alarm.objects.filter(acknowledged_at__isnull=False).exists()
+
+
+def test_five_hundred_are_acknowledged_at_once_and_the_most_serious_first(operator_page: Client) -> None:
+    minor = raise_one("proof-overdue", "task 0")
+    Alarm.objects.bulk_create(
+        Alarm(code="backup-failed", subject=f"task {number}", severity="major", name="x", cause="x")
+        for number in range(500)
+    )
+    assert "the 500 most serious" in operator_page.get("/alarms/acknowledge/").content.decode()
+    text = operator_page.post("/alarms/acknowledge/", {"comment": "Known."}, follow=True).content.decode()
+    assert "500 alarms acknowledged" in text
+    assert list(alarms.uncleared().filter(acknowledged_at__isnull=True)) == [minor]
+
+
+def test_nobody_to_be_acknowledged(operator_page: Client) -> None:
+    assert "There is none that nobody sees to" in operator_page.get("/alarms/acknowledge/").content.decode()
+    text = operator_page.post("/alarms/acknowledge/", {"comment": "Known."}, follow=True).content.decode()
+    assert "0 alarms acknowledged" in text

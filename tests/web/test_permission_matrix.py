@@ -100,6 +100,7 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "safety-copies-remove": (RESTORE, RESTORE),
     "alarms": (VIEW, None),
     "alarm-news": (VIEW, None),
+    "alarms-acknowledge": (RUN, RUN),
     "alarms-cleared": (VIEW, None),
     "alarm-rules": (VIEW, None),
     "alarms-export": (VIEW, None),

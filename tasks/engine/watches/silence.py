@@ -1,8 +1,8 @@
 """The alarm of workers that give no sign of life. The tick cannot raise it, so others do, and the tick clears it.
 
 The supervisor of the workers looks every few seconds, and so does the web server whenever it answers a page. Each
-believes its eyes only after ``SURE`` seconds of a clock that nobody sets: after a start, or a night's sleep of the
-machine, the first tick has yet to come.
+believes its eyes only after up to ``SURE`` seconds of a clock that nobody sets: after a start, or a night's sleep of
+the machine, the first tick has yet to come.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Lookout:
         silence = self._silence
         if silence is None or silence.after != state.last_tick:
             silence = self._silence = _Silence(state.last_tick, self._clock())
-        if silence.told or self._clock() - silence.since < SURE:
+        if silence.told or self._clock() - silence.since < min(SURE, _limit()):
             return False
         silence.told = True
         _raise(state, now)
@@ -62,8 +62,12 @@ WEB = Lookout()
 def workers_now(now: datetime) -> WorkersState:
     """Return whether the workers are alive; one query."""
     beats = dict(Pulse.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))
-    limit = min(settings.TICK_SILENCE_SECONDS, SILENT_SECONDS)
-    return workers_state(beats.get("tick"), beats.get("supervisor"), now, silence=limit, host=settings.HOST_NAME)
+    return workers_state(beats.get("tick"), beats.get("supervisor"), now, silence=_limit(), host=settings.HOST_NAME)
+
+
+def _limit() -> int:
+    """Return after how many seconds without a sign of life somebody is silent."""
+    return min(int(settings.TICK_SILENCE_SECONDS), SILENT_SECONDS)
 
 
 def broken(now: datetime) -> bool:
