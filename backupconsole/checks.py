@@ -7,6 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.apps import AppConfig
@@ -119,3 +120,19 @@ def time_zone(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register()
+def addresses(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Links in messages lead to the console; certificates of servers are checked against a file that is there."""
+    found: list[CheckMessage] = []
+    url = settings.CONSOLE_URL
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        text = f"CONSOLE_URL {url!r} is no address that a browser could open."
+        found.append(Error(text, hint="Use an address such as https://backup.example.org.", id="console.E006"))
+    if settings.NOTIFY_CA_FILE and not os.access(settings.NOTIFY_CA_FILE, os.R_OK):
+        text = f"NOTIFY_CA_FILE {settings.NOTIFY_CA_FILE} is no file that the console may read."
+        hint = "Name a PEM file with the authorities of your mail servers and webhooks, or take the setting away."
+        found.append(Error(text, hint=hint, id="console.E007"))
+    return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import django
 
-from tests.e2e import restorations
+from tests.e2e import messages, restorations
 from tests.e2e.inventories import of_night
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def main(directory: Path) -> None:
     _inventory(directory)
     _history()
     restorations.seed(directory)
+    messages.seed()
 
 
 def _people() -> None:

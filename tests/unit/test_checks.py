@@ -74,3 +74,18 @@ def test_a_data_directory_that_everybody_may_enter(settings: Any, tmp_path: Path
 def test_a_zone_that_is_none(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
     monkeypatch.setattr(checks, "settings", SimpleNamespace(TIME_ZONE=zone))
     assert [message.id for message in checks.time_zone(None)] == ["console.E005"]
+
+
+@pytest.mark.parametrize("url", ["backup.example.org", "ftp://backup.example.org", "https://", "javascript:x"])
+def test_an_address_of_the_console_that_no_browser_opens(settings: Any, url: str) -> None:
+    settings.CONSOLE_URL = url
+    assert [message.id for message in checks.addresses(None)] == ["console.E006"]
+    settings.CONSOLE_URL = "https://backup.example.org/console"
+    assert checks.addresses(None) == []
+
+
+def test_authorities_that_cannot_be_read(settings: Any, tmp_path: Path) -> None:
+    settings.NOTIFY_CA_FILE = str(tmp_path / "authorities.pem")
+    assert [message.id for message in checks.addresses(None)] == ["console.E007"]
+    (tmp_path / "authorities.pem").write_text("x")
+    assert checks.addresses(None) == []
