@@ -15,7 +15,7 @@ from tasks import alarms, permissions
 from tasks.alarms import Counts
 from tasks.engine.watches import silence
 from tasks.middleware import preference_of
-from tasks.models import Preference
+from tasks.models import Maintenance, Preference
 from tasks.workers import WorkersState
 from tasks.zones import same_clock
 
@@ -32,6 +32,7 @@ _SECTIONS = {
     "node": "clusters",
     "management": "system",
     "rehearsal": "system",
+    "maintenance": "system",
 }
 
 
@@ -138,6 +139,19 @@ class Shell:
         state = silence.workers_now(now)
         silence.WEB.saw(state, now)
         return state
+
+    @cached_property
+    def maintenance(self) -> Maintenance | None:
+        """The maintenance switch while it is on; None while runs may start, and for strangers."""
+        if not self.request.user.is_authenticated:
+            return None
+        switch = Maintenance.current()
+        return switch if switch.on(timezone.now()) else None
+
+    @property
+    def no_start(self) -> str:
+        """Why no run can be started now, in a word or two; empty where it can."""
+        return "Maintenance" if self.maintenance else ""
 
     @cached_property
     def alarm_counts(self) -> Counts:

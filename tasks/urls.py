@@ -13,6 +13,7 @@ from tasks.views import (
     findsets,
     inventory,
     mailserver,
+    maintenance,
     node,
     notifications,
     restorations,
@@ -106,6 +107,8 @@ urlpatterns = [
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),
     path("system/notifications/", mailserver.notifications, name="notifications-system"),
     path("system/notifications/test/", mailserver.test, name="notifications-system-test"),
+    path("system/maintenance/", maintenance.switch, name="maintenance"),
+    path("system/maintenance/end/", maintenance.end, name="maintenance-end"),
     path("system/rehearsals/", system.rehearsals, name="rehearsals"),
     # Clusters
     path("clusters/", inventory.cluster_list, name="clusters"),

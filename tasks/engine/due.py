@@ -72,6 +72,9 @@ class _Batch:
 
     def _start(self, task: BackupTask, occurrence: datetime) -> Run:
         if self.switch.on(self.now):
+            if task.expected_at == occurrence:
+                # Nobody expects a success of what was not to start.
+                task.expected_at = task.next_run_at
             run = _run(task, occurrence, RunState.POSTPONED, self.now)
             run.error_code = "maintenance"
             run.reason = f"Postponed: maintenance, {about(self.switch)}. {_next(task.next_run_at)}"

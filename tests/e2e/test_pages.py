@@ -33,6 +33,7 @@ PAGES = {
     "notification-service": "channels/new/?kind=url",
     "notifications-system": "system/notifications/",
     "management-nodes": "system/nodes/",
+    "maintenance": "system/maintenance/",
     "restorations": "restorations/",
     "restoration-new": "restorations/new/",
     "restoration-source": "restorations/new/source/",

@@ -253,3 +253,14 @@ def test_no_run_is_claimed_once_the_switch_was_set(
         worker.join()
         assert started.is_set() and over.is_set()
         assert Run.objects.filter(state=RunState.RUNNING).count() == running
+
+
+# --- What is expected ------------------------------------------------------------------------------------------------
+def test_no_success_is_expected_of_a_start_that_maintenance_kept(on: Maintenance, make_task: MakeTask) -> None:
+    daily, failing = (make_task(mode=Mode.PERIODIC, started=NOW, next_run_at=NOW) for _ in range(2))
+    BackupTask.objects.filter(pk=daily.pk).update(expected_at=NOW)
+    BackupTask.objects.filter(pk=failing.pk).update(expected_at=NOW - DAY)
+    dispatch.tick(NOW)
+    daily.refresh_from_db(), failing.refresh_from_db()
+    assert daily.expected_at == NOW + DAY
+    assert failing.expected_at == NOW - DAY, "what was overdue before stays so"

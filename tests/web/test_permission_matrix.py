@@ -121,6 +121,8 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "notifications-system-test": (None, SYSTEM),
     "management-nodes": (SYSTEM, SYSTEM),
     "management-nodes-verify": (None, SYSTEM),
+    "maintenance": (SYSTEM, SYSTEM),
+    "maintenance-end": (None, SYSTEM),
     "rehearsals": (SYSTEM, None),
     "clusters": (VIEW, None),
     "cluster-new": (INVENTORY, INVENTORY),

@@ -57,6 +57,8 @@ def queries(there: dict[str, int]) -> dict[str, list[Query]]:
         "alarm-news": [("get", {})],
         "management-nodes": [("get", {})],
         "management-nodes-verify": [("post", {})],
+        "maintenance": [("get", {})],
+        "maintenance-end": [("post", {})],
         "rehearsals": [("get", {})],
         "clusters": [("get", {})],
         "cluster-new": [("get", {})],
@@ -155,6 +157,7 @@ def test_the_same_pages_tell_of_it_to_who_sees_all(there: dict[str, int], person
         *(name for name in MATRIX if name.startswith("tasks-")),
         "home", "preferences", "task-cells", "task-next-runs", "task-new-verify", "restoration-source-fields",
         "restoration-new-verify", "restoration-found", "management-nodes", "management-nodes-verify", "rehearsals",
+        "maintenance", "maintenance-end",
         "cluster-new", "task-destination",
     }  # fmt: skip
 
