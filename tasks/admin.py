@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from tasks.audit import actor_of, record
+from tasks.auditing.search import seen_by
 from tasks.models import AuditEvent, BackupFile, LogLine, Run
 from tasks.scope import narrowed
 
@@ -77,11 +78,14 @@ class ReadOnly(_ModelAdmin):
 class AuditEventAdmin(ReadOnly):
     """Who did what."""
 
-    cluster_path = "cluster_id"
-    list_display = ("at", "actor", "address", "verb", "target_kind", "target", "result")
-    list_filter = ("result", "at")
-    search_fields = ("actor", "verb", "target", "address")
+    list_display = ("at", "actor", "address", "verb", "risk", "target_kind", "target", "result")
+    list_filter = ("result", "risk", "at")
+    search_fields = ("actor", "verb", "target", "address", "note")
     date_hierarchy = "at"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the events that the person may see."""
+        return super().get_queryset(request).filter(seen_by(request.user))
 
 
 @admin.register(Run)

@@ -23,6 +23,7 @@ from tasks.zones import same_clock
 THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
 _SECTIONS = {
     "alarm": "alarms",
+    "audit": "audit",
     "task": "tasks",
     "restoration": "restorations",
     "safety": "restorations",
@@ -162,11 +163,6 @@ class Shell:
     def alarms(self) -> AlarmCount:
         """The same, as the shell tells it."""
         return alarm_count(self.alarm_counts)
-
-    @cached_property
-    def audit_url(self) -> str:
-        """Where the audit is read."""
-        return reverse("admin:tasks_auditevent_changelist")
 
     @cached_property
     def people_url(self) -> str:

@@ -7,6 +7,7 @@ from django.urls import path
 from tasks.views import (
     account,
     alarms,
+    audit,
     bulk,
     checks,
     compare,
@@ -102,6 +103,10 @@ urlpatterns = [
     path("alarms/<int:pk>/acknowledge/", alarms.acknowledge, name="alarm-acknowledge"),
     path("alarms/<int:pk>/take-back/", alarms.take_back, name="alarm-take-back"),
     path("alarms/<int:pk>/clear/", alarms.clear, name="alarm-clear"),
+    # Audit
+    path("audit/", audit.audit, name="audit"),
+    path("audit/<int:pk>/", audit.event, name="audit-event"),
+    path("audit/export/", audit.export, name="audit-export"),
     # System
     path("system/nodes/", system.management_nodes, name="management-nodes"),
     path("system/nodes/verify/", system.verify_nodes, name="management-nodes-verify"),

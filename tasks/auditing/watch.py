@@ -62,7 +62,7 @@ def tell(now: datetime) -> bool:
             cure="Find out who could write to the database. manage.py verifyaudit tells every finding; "
             "when they are explained, such as by a database that was restored, verifyaudit --accept goes on from here.",
             place="Audit",
-            link=reverse("admin:tasks_auditevent_changelist"),
+            link=reverse("audit"),
             now=now,
         )
     return False

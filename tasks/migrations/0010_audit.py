@@ -177,7 +177,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="auditevent",
-            index=models.Index(condition=models.Q(("result", "refused")), fields=["at", "id"], name="audit_refused"),
+            index=models.Index(fields=["result", "at", "id"], name="audit_by_result"),
         ),
         migrations.AddIndex(
             model_name="auditevent",

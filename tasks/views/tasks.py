@@ -30,7 +30,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.user.has_perm(permissions.VIEW):
         return redirect("tasks")
     if request.user.has_perm(permissions.AUDIT):
-        return redirect("admin:index")
+        return redirect("audit")
     return render(request, "shell/no_role.html")
 
 

@@ -24,6 +24,8 @@ PAGES = {
     "alarms-cleared": "alarms/cleared/",
     "alarms-rules": "alarms/rules/",
     "alarm-acknowledge-page": "alarms/1/acknowledge/",
+    "audit": "audit/",
+    "audit-filters": "audit/?kind=user&result=refused",
     "clusters": "clusters/",
     "cluster-new": "clusters/new/",
     "preferences": "settings/",
@@ -149,9 +151,24 @@ def test_the_list_of_each_role(open_page: Open, role: str) -> None:
     assert serious(page) == []
 
 
-def test_an_auditor_sees_the_records_in_the_admin(open_page: Open) -> None:
+def test_an_auditor_reads_the_audit_and_takes_it_along(open_page: Open) -> None:
     page = open_page(who="auditor")
-    expect(page).to_have_url(re.compile("/admin/"))
+    expect(page).to_have_url(re.compile("/audit/$"))
+    event = page.get_by_role("row").filter(has_text="Log in").first
+    unfold = event.get_by_role("link", name=re.compile("^Details of event"))
+    unfold.focus()
+    page.keyboard.press("Enter")
+    detail = page.locator(".audit-detail").first
+    expect(detail).to_contain_text("holds")
+    expect(unfold).to_have_attribute("aria-expanded", "true")
+    assert serious(page) == []
+    picture(page, "audit-unfolded")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export JSON lines").click()
+    assert b'"verb": "log in"' in download.value.path().read_bytes()
+    detail.get_by_role("link", name="All of auditor").click()
+    expect(page).to_have_url(re.compile("person=auditor"))
+    page.get_by_role("link", name="Other records").click()
     page.get_by_role("link", name="Audit events").first.click()
     expect(page.get_by_role("heading", level=1).first).to_be_visible()
     expect(page.get_by_role("link", name=re.compile(r"^Add\b"))).to_have_count(0)

@@ -87,7 +87,7 @@ def test_a_broken_chain_raises_one_critical_alarm_that_is_not_renewed_every_minu
     tamper(events[1].pk, note="it was somebody else")
     assert look_after(NOW + DAY) == "0 broken"
     alarm = uncleared().get()
-    assert (alarm.code, alarm.severity, alarm.link) == ("audit-broken", "critical", "/admin/tasks/auditevent/")
+    assert (alarm.code, alarm.severity, alarm.link) == ("audit-broken", "critical", "/audit/")
     assert alarm.cause == f"Event {events[1].pk:,} is not as it was written."
     assert "verifyaudit" in alarm.cure
     look_after(NOW + DAY + MINUTE)

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from tasks.alarms import raise_alarm
+from tasks.audit import CONSOLE, record
 from tasks.models import (
     Alarm,
     AuditEvent,
@@ -28,6 +29,7 @@ from tasks.models import (
 )
 from tasks.permissions import (
     ADMINISTRATOR,
+    AUDIT,
     AUDITOR,
     BACKUP_ADMINISTRATOR,
     INVENTORY,
@@ -119,6 +121,9 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
     "notification-retry": (None, VIEW),
     "notifications-system": (SYSTEM, SYSTEM),
     "notifications-system-test": (None, SYSTEM),
+    "audit": (AUDIT, None),
+    "audit-event": (AUDIT, None),
+    "audit-export": (None, AUDIT),
     "management-nodes": (SYSTEM, SYSTEM),
     "management-nodes-verify": (None, SYSTEM),
     "maintenance": (SYSTEM, SYSTEM),
@@ -162,11 +167,12 @@ def world(cluster: Cluster, service: Service, node: Node, make_task: Any, make_r
     restored: Run = make_restoration_run(restoration, RunState.RUNNING, steps=steps_at("confirm"))
     make_copy(restored)
     alarm = raise_alarm("backup-failed", f"task {task.pk}", cause="It failed.", place=task.name)
+    event = record(CONSOLE, "create task", task)
     found = {"task": task.pk, "run": run.pk, "cluster": cluster.pk, "service": service.pk, "node": node.pk}
     channel = mail_channel(User.objects.create_user("owner of a channel"))
     message = OutboxMessage.objects.create(channel=channel, first_batch=1, last_batch=1)
     found |= {"channel": channel.pk, "message": message.pk}
-    return found | {"alarm": alarm.pk, "restoration": restoration.pk, "restored": restored.pk}
+    return found | {"alarm": alarm.pk, "event": event.pk, "restoration": restoration.pk, "restored": restored.pk}
 
 
 def address(name: str, world: dict[str, int]) -> str:
@@ -176,6 +182,7 @@ def address(name: str, world: dict[str, int]) -> str:
     # The first part of the address says what its number counts.
     kind = {"backups": "task", "runs": "run", "clusters": "cluster", "services": "service", "nodes": "node"}
     kind |= {"alarms": "alarm", "restorations": "restoration", "channels": "channel", "messages": "message"}
+    kind |= {"audit": "event"}
     thing = "restored" if name == "safety-copies-remove" else kind[str(route.pattern).split("/")[0]]
     return reverse(name, args=[world[thing]])
 

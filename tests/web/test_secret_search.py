@@ -142,6 +142,7 @@ def pages(search: Search, client: Client) -> None:
     restoration = Restoration.objects.first() or make_restoration(node.service.cluster)
     numbers = {"backups": task.pk, "runs": run.pk, "clusters": node.service.cluster_id}
     numbers |= {"services": node.service_id, "nodes": node.pk, "restorations": restoration.pk}
+    numbers["audit"] = AuditEvent.objects.latest("pk").pk
     for route in routes():
         if MATRIX.get(route.name, (None,))[0] is None:
             continue
@@ -153,6 +154,9 @@ def pages(search: Search, client: Client) -> None:
     search.response("admin run", client.get(reverse("admin:tasks_run_change", args=[run.pk])))
     for event in AuditEvent.objects.all():
         search.response("admin audit", client.get(reverse("admin:tasks_auditevent_change", args=[event.pk])))
+        search.response("audit", client.get(reverse("audit-event", args=[event.pk])))
+    for form in ("csv", "jsonl"):
+        search.response(f"audit {form}", client.post(reverse("audit-export"), {"format": form}))
 
 
 def tables(search: Search) -> None:
