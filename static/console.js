@@ -211,10 +211,13 @@
     var link = event.target.closest("a[data-field], .notice a[href^='#id_']"), field = link && link.hash && byId(link.hash.slice(1));
     if (!field) return;
     event.preventDefault();
+    goTo(field);
+  });
+  function goTo(field) {
     var fold = field.closest("details");
     if (fold) fold.open = true;
     field.focus();
-  });
+  }
   /* What was found holds for the values that were tried. */
   document.addEventListener("input", function (event) {
     var note = byId("verify-note");
@@ -279,6 +282,8 @@
     var target = event.detail.target, fresh = event.detail.fragment.firstElementChild;
     if (!fresh || fresh.id !== target.id) return;
     if (fresh.id === "pace" && fresh.dataset.day !== target.dataset.day) turnDay(target, fresh);
+    /* What somebody unfolded stays so. */
+    all("details[open][id]").forEach(function (open) { var twin = target.contains(open) && fresh.querySelector("#" + open.id); if (twin) twin.setAttribute("open", ""); });
     if (same(fresh, target)) { event.detail.shouldSwap = false; return; }
     if (fresh.dataset.force === undefined) {
       var menu = target.closest("details.menu");
@@ -288,6 +293,7 @@
         return;
       }
     }
+    keepPlace(target);
     [[target, fresh]].concat(all("[data-say]", fresh).map(function (part) { return [byId(part.id), part]; })).forEach(function (pair) {
       if (pair[0] && pair[1].dataset.say && pair[0].dataset.state !== pair[1].dataset.state) say(pair[1].dataset.say);
     });
@@ -298,6 +304,17 @@
     if (document.querySelector("dialog[open], details.menu[open], input:focus, select:focus, textarea:focus")) fresh.dataset.day = target.dataset.day;
     else location.reload();
   }
+  /* What is being read stays where it is when something above it grows. Most browsers see to that by themselves. */
+  var anchor = null;
+  function keepPlace(target) {
+    if (CSS.supports("overflow-anchor", "auto") || target.getBoundingClientRect().top > 0) return;
+    var reading = document.elementFromPoint(window.innerWidth / 2, window.innerHeight / 3);
+    if (reading && !target.contains(reading)) anchor = { element: reading, top: reading.getBoundingClientRect().top };
+  }
+  function backToPlace() {
+    if (anchor && document.contains(anchor.element)) window.scrollBy(0, anchor.element.getBoundingClientRect().top - anchor.top);
+    anchor = null;
+  }
   function same(fresh, target) {
     if (fresh.innerHTML.trim() !== plainHtml(target)) return false;
     return Array.prototype.every.call(fresh.attributes, function (attribute) { return target.getAttribute(attribute.name) === attribute.value; });
@@ -305,6 +322,7 @@
   function plainHtml(element) { return element.innerHTML.trim(); }
   document.addEventListener("htmx:oobAfterSwap", function (event) {
     var target = event.detail.target;
+    backToPlace();
     if (target && target.tagName === "OL") scrollDown(target);
     if (target && target.id === "notices-new") reveal(target.querySelector(".notice"));
     syncUnfolds();
@@ -339,8 +357,10 @@
   function reveal(note) { if (note) note.scrollIntoView({ block: "nearest" }); }
 
   document.addEventListener("DOMContentLoaded", function () {
-    var first = document.querySelector("[data-focus-first]");
+    var first = document.querySelector("[data-focus-first]"), named = /^#id_/.test(location.hash) && byId(location.hash.slice(1));
     if (first) first.focus();
+    /* A cure leads to the very field that has to change. */
+    else if (named) goTo(named);
     syncUnfolds();
     startToasts();
     plan();

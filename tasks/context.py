@@ -22,6 +22,7 @@ from tasks.zones import same_clock
 # The theme's button goes round in this order; the first is what a person has who chose nothing.
 THEMES = (Preference.Theme.AUTO, Preference.Theme.LIGHT, Preference.Theme.DARK)
 _SECTIONS = {
+    "home": "home",
     "alarm": "alarms",
     "audit": "audit",
     "task": "tasks",
@@ -170,6 +171,14 @@ class Shell:
         return reverse("admin:auth_user_changelist")
 
 
+def shell_of(request: HttpRequest) -> Shell:
+    """Return the shell of the page that is asked for; what one part of it worked out the others have."""
+    if not hasattr(request, "_shell"):
+        request._shell = Shell(request)  # type: ignore[attr-defined]
+    shell: Shell = request._shell  # type: ignore[attr-defined]
+    return shell
+
+
 def console(request: HttpRequest) -> dict[str, Any]:
     """Give every template the shell as ``shell``."""
-    return {"shell": Shell(request)}
+    return {"shell": shell_of(request)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -37,21 +37,24 @@ def strip_svg(outcomes: str, slots: int = 14) -> SafeString:
     last = "".join(code for code in outcomes if code in OUTCOME_STATES)[-slots:]
     if not last:
         return SafeString("")
-    pitch, bar = (9, 6) if slots <= 14 else (8, 5)
-    width = slots * pitch - (pitch - bar)
     shapes = ["none"] * (slots - len(last)) + [LOOKS[OUTCOME_STATES[code]].shape for code in last]
-    parts = (mark for place, shape in enumerate(shapes) for mark in mark_of(shape, place * pitch, bar))
-    marks = format_html_join("", "{}", ((part,) for part in parts))
     runs = "Last run" if len(last) == 1 else f"Last {len(last)} runs, oldest first"
+    return shapes_svg(shapes, f"{runs}: {describe(last)}")
+
+
+def shapes_svg(shapes: Sequence[str], label: str) -> SafeString:
+    """Return marks of these shapes side by side as an image that is called ``label``."""
+    pitch, bar = (9, 6) if len(shapes) <= 14 else (8, 5)
+    width = len(shapes) * pitch - (pitch - bar)
+    parts = (mark for place, shape in enumerate(shapes) for mark in mark_of(shape, place * pitch, bar))
     return format_html(
-        '<svg class="strip" role="img" aria-label="{}: {}" viewBox="0 0 {} {}" width="{}" height="{}">{}</svg>',
-        runs,
-        describe(last),
+        '<svg class="strip" role="img" aria-label="{}" viewBox="0 0 {} {}" width="{}" height="{}">{}</svg>',
+        label,
         width,
         HEIGHT,
         width,
         HEIGHT,
-        marks,
+        format_html_join("", "{}", ((part,) for part in parts)),
     )
 
 

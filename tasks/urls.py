@@ -12,6 +12,7 @@ from tasks.views import (
     checks,
     compare,
     findsets,
+    home,
     inventory,
     mailserver,
     maintenance,
@@ -28,7 +29,8 @@ from tasks.views import (
 )
 
 urlpatterns = [
-    path("", tasks.home, name="home"),
+    path("", home.home, name="home"),
+    path("home/news/", home.home_news, name="home-news"),
     path("settings/", account.preferences, name="preferences"),
     path("settings/theme/", account.theme, name="theme"),
     # A person's own notifications

@@ -123,6 +123,8 @@ def cause_of(row: DestinationSpace, now: datetime) -> str:
     """Return in figures how much room is left, and when it ends."""
     free, total = row.free_bytes or 0, row.total_bytes or 0
     words = f"{format_size(free)} of {format_size(total)} are free."
+    if free <= 0:
+        return f"All of its {format_size(total)} are used. Backups do not start before there is room again."
     if free < settings.FREE_SPACE_FLOOR:
         words += f" Backups need at least {format_size(settings.FREE_SPACE_FLOOR)} to stay free, and do not start."
     if row.full_at is not None and row.pace is not None:

@@ -15,9 +15,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from tasks import entries, moments
+from tasks.charts.strips import shapes
 from tasks.entries import Badge
 from tasks.models import Run
-from tasks.outcomes import legend_svg, strip_svg
+from tasks.outcomes import legend_svg, shapes_svg, strip_svg
 from tasks.rows import below_status
 from tasks.states import LOOKS, NO_RUNS_YET, RunState
 from tasks.units import format_distance, format_duration, format_size, format_speed
@@ -84,6 +85,27 @@ def clock(value: Moment, nothing: str = "Never") -> SafeString | str:
 def _time(local: datetime, text: str) -> SafeString:
     full = f"{local:%a %Y-%m-%d %H:%M:%S %Z}"
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), full, text)
+
+
+@register.filter
+def planned(value: datetime) -> SafeString:
+    """Return a moment with its weekday, for where one plans or looks back: ``Tue 2026-11-24 02:00``."""
+    local = timezone.localtime(value)
+    return _time(local, f"{local:%a %Y-%m-%d %H:%M}")
+
+
+@register.filter
+def day(value: datetime) -> SafeString:
+    """Return the day of a moment: ``2026-11-24``."""
+    local = timezone.localtime(value)
+    return _time(local, f"{local:%Y-%m-%d}")
+
+
+@register.filter
+def days_short(value: datetime) -> str:
+    """Return how many days a moment lies back, where a word stands before it: ``today``, ``3 d``."""
+    days = (timezone.localdate() - timezone.localdate(value)).days
+    return "today" if days <= 0 else f"{days} d"
 
 
 @register.filter
@@ -191,9 +213,22 @@ def strip(outcomes: str, slots: int = 14) -> SafeString:
 
 
 @register.simple_tag
-def strip_legend() -> SafeString:
-    """Return what the marks of the strips mean."""
+def outcome_strip(letters: str, says: str, name: str, time: str) -> SafeString:
+    """Return the outcomes of hours or days as an image; see ``tasks.charts.strips``."""
+    return shapes_svg(shapes(letters), f"{name}, {time}: {says}")
+
+
+@register.filter
+def plain(value: float) -> str:
+    """Return a number as SVG reads it, whatever the language of the page."""
+    return f"{value:g}"
+
+
+@register.simple_tag
+def strip_legend(running: bool = False) -> SafeString:
+    """Return what the marks of the strips mean; ``running``: a run that is under way is among them."""
     words = {"ok": "Successful", "warn": "With warnings", "fail": "Failed", "stop": "Stopped", "post": "Postponed"}
+    words |= {"run": "Running"} if running else {}
     return format_html_join("", "<span>{}{}</span>", ((legend_svg(shape), word) for shape, word in words.items()))
 
 

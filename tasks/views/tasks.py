@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -22,16 +22,6 @@ from tasks.states import Mode, RunState
 from tasks.views.common import back_to, by_htmx, clusters_of, do, needs, row_or_404, tell_refusal, wanted_next
 
 Verb = Callable[[Actor, BackupTask], str]
-
-
-@require_GET
-def home(request: HttpRequest) -> HttpResponse:
-    """Lead a person to the first page that the role allows; without a role say whom to ask."""
-    if request.user.has_perm(permissions.VIEW):
-        return redirect("tasks")
-    if request.user.has_perm(permissions.AUDIT):
-        return redirect("audit")
-    return render(request, "shell/no_role.html")
 
 
 @require_GET

@@ -49,6 +49,7 @@ from tests.web.restoration_kit import make_run as make_restoration_run
 ANYBODY = "anybody"
 MATRIX: dict[str, tuple[str | None, str | None]] = {
     "home": (ANYBODY, None),
+    "home-news": (VIEW, None),
     "preferences": (ANYBODY, ANYBODY),
     "theme": (None, ANYBODY),
     "tasks": (VIEW, None),

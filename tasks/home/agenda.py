@@ -1,0 +1,83 @@
+"""What runs now, what waits, and which tasks start next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models.functions import Coalesce
+
+from tasks.home.sight import Sight
+from tasks.models import BackupTask, Run
+from tasks.progress import Progress, progress_of
+from tasks.rows import place_of
+from tasks.states import Kind, RunState
+
+RUNNING, WAITING, UPCOMING = 5, 4, 7
+
+
+@dataclass(frozen=True)
+class Under:
+    """A run that is under way or waits: the thing's name, what is done where it is no backup, what it waits for."""
+
+    run: Run
+    name: str
+    what: str
+    progress: Progress | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """A task that starts next, and where its files go."""
+
+    task: BackupTask
+    place: str
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """The first of each, and how many more wait."""
+
+    running: list[Under]
+    waiting: list[Under]
+    more_waiting: int
+    upcoming: list[Upcoming]
+
+
+def agenda(sight: Sight) -> Agenda:
+    """Return the agenda; four queries."""
+    running = [_running(run, sight) for run in _first(sight, RunState.RUNNING, "started_at", RUNNING)]
+    waiting = _waiting(_first(sight, RunState.WAITING, "queued_at", WAITING), running)
+    number = sight.runs().filter(state=RunState.WAITING).count()
+    tasks = sight.tasks().filter(suspended=False, next_run_at__gt=sight.now).order_by("next_run_at", "name")
+    upcoming = [Upcoming(task, place_of(task)) for task in tasks[:UPCOMING]]
+    return Agenda(running, waiting, max(0, number - len(waiting)), upcoming)
+
+
+def _first(sight: Sight, state: RunState, since: str, most: int) -> list[Run]:
+    runs = sight.runs().filter(state=state).annotate(thing_name=Coalesce("task__name", "restoration__name"))
+    return list(runs.order_by(since, "pk")[:most])
+
+
+def _running(run: Run, sight: Sight) -> Under:
+    elapsed = sight.now - run.started_at if run.started_at else timedelta(0)
+    return Under(run, _name(run), _what(run), progress_of(run.bytes_read, run.bytes_expected, elapsed))
+
+
+def _waiting(runs: list[Run], running: list[Under]) -> list[Under]:
+    """Return the runs that wait with what is before each in the line of its cluster (design.md, decision 4)."""
+    before = {under.run.cluster_id: under.name for under in running}
+    found = []
+    for run in runs:
+        found.append(Under(run, _name(run), _what(run), after=before.get(run.cluster_id, "")))
+        before[run.cluster_id] = _name(run)
+    return found
+
+
+def _name(run: Run) -> str:
+    return str(run.thing_name)  # type: ignore[attr-defined]
+
+
+def _what(run: Run) -> str:
+    return "" if run.kind == Kind.BACKUP else str(run.get_kind_display())

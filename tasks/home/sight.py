@@ -1,0 +1,45 @@
+"""Who looks at the homepage, when, and what that person may see and do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from tasks import alarms
+from tasks.models import Alarm, BackupTask, Cluster, DestinationSpace, Run
+from tasks.models.run import HEAVY
+from tasks.scope import narrowed
+
+
+@dataclass(frozen=True)
+class Sight:
+    """``may`` holds what the person may do by the words of the shell; every query of the homepage begins here."""
+
+    user: Any
+    now: datetime
+    may: Mapping[str, bool]
+
+    def tasks(self) -> QuerySet[BackupTask]:
+        """Return the tasks that the person may see."""
+        return narrowed(BackupTask.objects.all(), self.user)
+
+    def clusters(self) -> QuerySet[Cluster]:
+        """Return the clusters that the person may see."""
+        return narrowed(Cluster.objects.all(), self.user, "pk")
+
+    def alarms(self) -> QuerySet[Alarm]:
+        """Return the uncleared alarms that the person may see."""
+        return narrowed(alarms.uncleared(), self.user)
+
+    def runs(self) -> QuerySet[Run]:
+        """Return the runs that the person may see, without what may be large."""
+        return narrowed(Run.objects.all(), self.user).defer(*HEAVY)
+
+    def spaces(self) -> QuerySet[DestinationSpace]:
+        """Return the destinations of tasks that the person may see, and the disks of the console."""
+        there = self.tasks().filter(space__isnull=False).order_by().values("space")
+        return DestinationSpace.objects.filter(Q(own=True) | Q(pk__in=there))

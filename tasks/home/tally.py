@@ -1,0 +1,160 @@
+"""The figures of all tasks and clusters at once: how many are protected, how many were never backed up or proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import CharField, Count, Exists, Max, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models.functions import Cast, Concat
+
+from tasks import alarms
+from tasks.home.sight import Sight
+from tasks.models import BackupTask, Cluster
+from tasks.models.alarm import ACKNOWLEDGED
+from tasks.overdue import is_overdue
+from tasks.states import ACTIVE, Kind, Mode, RunState
+
+DAY = timedelta(days=1)
+NO_REMOTE, UNKNOWN = "no-remote-task", "restoration-unknown"
+# LocalDir does not count (ALM-12057): the disk goes with the machine.
+LOCAL = "LocalDir"
+_PROVEN = Q(last_verified_at__isnull=False) | Q(last_checked_at__isnull=False) | Q(last_rehearsed_at__isnull=False)
+HAS_SETS = Q(sets_kept__gt=0)
+# Of a task of which one of these is raised nothing else is told.
+_TELLING = ("backup-failed", "task-overdue", "rehearsal-failed", "proof-overdue")
+# The order in which the verdict tells how runs ended.
+ENDS = (RunState.SUCCESSFUL, RunState.WARNINGS, RunState.FAILED, RunState.POSTPONED, RunState.STOPPED)
+
+
+@dataclass(frozen=True)
+class TaskTally:
+    """Counts of the tasks of a person; ``sets`` and ``bytes`` are what they keep together."""
+
+    total: int
+    suspended: int
+    postponed: int
+    never: int
+    not_proven: int
+    not_rehearsed: int
+    sets: int
+    bytes: int
+    last_rehearsal: datetime | None
+
+
+@dataclass(frozen=True)
+class AlarmTally:
+    """How many alarms are uncleared: those that nobody has acknowledged, and the others."""
+
+    pressing: int
+    acknowledged: int
+
+
+@dataclass(frozen=True)
+class ClusterTally:
+    """Counts of the clusters of a person."""
+
+    total: int
+    protected: int
+    proven: int
+    without_task: int
+
+
+def postponed(now: datetime) -> Q:
+    """Return the condition for tasks whose last start was postponed within a day: nothing ran since."""
+    return Q(last_state=RunState.POSTPONED, last_ended_at__gt=now - DAY) & Q(~_told())
+
+
+def never() -> Q:
+    """Return the condition for tasks that have never given a set, and of which nothing tells why."""
+    other = (*ACTIVE, RunState.FAILED, RunState.POSTPONED)
+    return Q(last_success_at__isnull=True) & ~Q(last_state__in=other) & Q(~_told())
+
+
+def not_proven() -> Q:
+    """Return the condition for tasks of which no byte of a set was ever read back."""
+    return HAS_SETS & ~_PROVEN & Q(proof_problem="") & Q(~_told())
+
+
+def not_rehearsed() -> Q:
+    """Return the condition for tasks that want rehearsals and have never had one."""
+    wanted = Q(rehearse_after_days__isnull=False, last_rehearsed_at__isnull=True, proof_problem="")
+    return HAS_SETS & wanted & _PROVEN & Q(~_told())
+
+
+def _told() -> Exists:
+    """Return the condition for tasks of which an alarm tells already; looked up only where all else is so."""
+    subject = Concat(Value("task "), Cast(OuterRef("pk"), CharField()))
+    return Exists(alarms.uncleared().filter(code__in=_TELLING, subject=subject).order_by())
+
+
+def of_tasks(sight: Sight) -> TaskTally:
+    """Count the tasks; one query."""
+    found = (
+        sight.tasks()
+        .order_by()
+        .aggregate(
+            total=Count("pk"),
+            suspended=Count("pk", filter=Q(suspended=True)),
+            postponed=Count("pk", filter=postponed(sight.now)),
+            never=Count("pk", filter=never()),
+            not_proven=Count("pk", filter=not_proven()),
+            not_rehearsed=Count("pk", filter=not_rehearsed()),
+            sets=Sum("sets_kept", default=0),
+            bytes=Sum("bytes_kept", default=0),
+            last_rehearsal=Max("last_rehearsed_at"),
+        )
+    )
+    return TaskTally(**found)
+
+
+def of_clusters(sight: Sight) -> ClusterTally:
+    """Count the clusters; one query."""
+    mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
+    found = (
+        judged(sight.clusters(), sight.now)
+        .annotate(is_proven=Exists(mine.filter(_PROVEN & HAS_SETS, proof_problem="")), has_task=Exists(mine))
+        .order_by()
+        .aggregate(
+            total=Count("pk"),
+            protected=Count("pk", filter=Q(is_protected=True)),
+            proven=Count("pk", filter=Q(is_proven=True)),
+            without_task=Count("pk", filter=Q(has_task=False)),
+        )
+    )
+    return ClusterTally(**found)
+
+
+def judged(clusters: QuerySet[Cluster], now: datetime) -> QuerySet[Any]:
+    """Return ``clusters`` with ``is_protected``: a set is on another host, and none that is due is missing there.
+
+    Whoever acknowledged that a cluster has no task to another host is content with its sets on this one. A cluster of
+    which nobody knows what it holds is not protected. The rules are those of the alarms and of ``tasks.overdue``.
+    """
+    kept = BackupTask.objects.filter(HAS_SETS, cluster=OuterRef("pk"), mode=Mode.PERIODIC, suspended=False).order_by()
+    in_time = kept.exclude(is_overdue(now))
+    raised = alarms.uncleared().filter(cluster=OuterRef("pk")).order_by()
+    no_remote = raised.filter(code=NO_REMOTE)
+    elsewhere = Exists(in_time.exclude(path_type=LOCAL)) & ~Exists(no_remote)
+    content = Exists(in_time) & Exists(no_remote.filter(acknowledged_at__isnull=False))
+    return clusters.annotate(is_protected=(elsewhere | content) & ~Exists(raised.filter(code=UNKNOWN)))
+
+
+def of_alarms(sight: Sight) -> AlarmTally:
+    """Count the uncleared alarms; one query, of an index alone."""
+    found = dict(sight.alarms().order_by().values_list("urgency").annotate(number=Count("pk")))
+    acknowledged = sum(number for urgency, number in found.items() if urgency >= ACKNOWLEDGED)
+    return AlarmTally(sum(found.values()) - acknowledged, acknowledged)
+
+
+def ended_within_a_day(sight: Sight) -> dict[RunState, int]:
+    """Return how many backups ended in which state within 24 hours; one query, of an index alone."""
+    runs = sight.runs().filter(kind=Kind.BACKUP, ended_at__gt=sight.now - DAY, ended_at__lte=sight.now)
+    found = dict(runs.order_by().values_list("state").annotate(number=Count("pk")))
+    return {state: found[state] for state in ENDS if found.get(state)}
+
+
+def waiting(sight: Sight) -> int:
+    """Return how many runs wait."""
+    return sight.runs().filter(state=RunState.WAITING).count()

@@ -1,0 +1,52 @@
+"""What alarms are about: the tasks and destinations behind their subjects, fetched in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from tasks.home.cures import Subject
+from tasks.home.items import Cures
+from tasks.models import Alarm, BackupTask, Run
+from tasks.models.run import HEAVY
+
+
+@dataclass(frozen=True)
+class Things:
+    """The tasks that alarms are about, by the alarms' subjects."""
+
+    tasks: dict[str, BackupTask]
+
+    @classmethod
+    def of(cls, found: Iterable[Alarm]) -> Things:
+        """Fetch them; four queries at most."""
+        keys: dict[str, set[int]] = {"task": set(), "run": set(), "space": set()}
+        for alarm in found:
+            kind, _, number = alarm.subject.rpartition(" ")
+            if kind in keys and number.isdigit():
+                keys[kind].add(int(number))
+        tasks = {f"task {task.pk}": task for task in with_run(Q(pk__in=keys["task"]))} if keys["task"] else {}
+        if keys["run"]:
+            runs = dict(Run.objects.filter(pk__in=keys["run"]).values_list("pk", "task_id"))
+            owners = {task.pk: task for task in with_run(Q(pk__in=set(runs.values())))}
+            tasks |= {f"run {run}": owners[key] for run, key in runs.items() if key in owners}
+        return cls(tasks | (_only_tasks(keys["space"]) if keys["space"] else {}))
+
+    def subject(self, alarm: Alarm, cures: Cures) -> Subject:
+        """Return the alarm with what it is about."""
+        return Subject(alarm, cures, self.tasks.get(alarm.subject))
+
+
+def with_run(condition: Q) -> QuerySet[BackupTask]:
+    """Return the tasks with cluster and last run, without what may be large."""
+    heavy = (f"last_run__{name}" for name in HEAVY)
+    return BackupTask.objects.filter(condition).select_related("cluster", "last_run").defer(*heavy)
+
+
+def _only_tasks(spaces: set[int]) -> dict[str, BackupTask]:
+    """Return the task of each destination at which one task alone stores."""
+    another = BackupTask.objects.filter(space=OuterRef("space")).exclude(pk=OuterRef("pk"))
+    alone = with_run(Q(space__in=spaces)).filter(~Exists(another))
+    return {f"space {task.space_id}": task for task in alone}

@@ -1,0 +1,148 @@
+"""What no alarm tells: starts that were postponed, tasks that never ran, clusters without one, sets never proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q
+
+from tasks import alarms
+from tasks.home import items
+from tasks.home.items import Cures, Item
+from tasks.home.sight import Sight
+from tasks.home.tally import NO_REMOTE, ClusterTally, TaskTally, never, not_proven, not_rehearsed, postponed
+from tasks.models import BackupTask, Cluster, Node
+from tasks.moments import stamp
+from tasks.rows import below_status
+from tasks.states import Mode
+
+Make = Callable[[BackupTask, Cures], Item]
+
+
+@dataclass(frozen=True)
+class Untold:
+    """The first tasks and the first clusters without one, of which no alarm tells, and how many there are in all."""
+
+    tasks: list[tuple[BackupTask, Make]]
+    bare: list[Cluster]
+    total: int
+
+    def bare_items(self, cures: Cures) -> list[Item]:
+        """Return the clusters without a task as things that need attention."""
+        return [_no_task(cluster, cures) for cluster in self.bare]
+
+
+def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int) -> Untold:
+    """Return ``most`` at most of each kind; a query for each kind that is there, and two for clusters."""
+    wanted: tuple[tuple[int, Q, Make], ...] = (
+        (tasks.postponed, postponed(sight.now), _postponed),
+        (tasks.never, never(), _never),
+        (tasks.not_proven, not_proven(), _not_proven),
+        (tasks.not_rehearsed, not_rehearsed(), _not_rehearsed),
+    )
+    found: list[tuple[BackupTask, Make]] = []
+    for count, condition, make in wanted:
+        if count:
+            tasks_of = sight.tasks().filter(condition).select_related("cluster").order_by("name")
+            found += [(task, make) for task in tasks_of[:most]]
+    total = sum(count for count, _, _ in wanted)
+    if not clusters.without_task:
+        return Untold(found, [], total)
+    alarmed = alarms.uncleared().filter(cluster=OuterRef("pk"), code=NO_REMOTE).order_by()
+    mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
+    nodes = Node.objects.filter(service__cluster=OuterRef("pk")).order_by()
+    bare = sight.clusters().filter(~Exists(mine), ~Exists(alarmed))
+    rows = bare.annotate(has_nodes=Exists(nodes)).order_by("name")
+    return Untold(found, list(rows[:most]), total + bare.order_by().count())
+
+
+def _item(task: BackupTask, **told: object) -> Item:
+    return Item(place=task.name, cluster_id=task.cluster_id, **told)  # type: ignore[arg-type]
+
+
+def _postponed(task: BackupTask, cures: Cures) -> Item:
+    set_of = f"Its newest set is of {stamp(task.last_success_at)}." if task.last_success_at else "It has no set yet."
+    return _item(
+        task,
+        rank=items.POSTPONED,
+        key=f"postponed-{task.pk}",
+        title=f"{task.name} was postponed",
+        cause=f"{below_status(task.last_state, task.last_reason)} {set_of}",
+        icon="post",
+        css="ico-post",
+        actions=(*cures.back_up(task), *cures.history(task)),
+        since=task.last_ended_at,
+    )
+
+
+def _never(task: BackupTask, cures: Cures) -> Item:
+    if task.mode == Mode.MANUAL:
+        cause = "It is a manual task: nothing starts it but Back Up Now."
+    elif task.suspended:
+        cause = "It is suspended and does not run until somebody resumes it."
+    elif task.next_run_at is not None:
+        cause = f"Its first run is {stamp(task.next_run_at)}."
+    else:
+        cause = "No run of it has given a set."
+    return _item(
+        task,
+        rank=items.NEVER,
+        key=f"never-{task.pk}",
+        title=f"{task.name} has never backed up {task.cluster.name}",
+        cause=cause,
+        icon="circle",
+        css="ico-idle",
+        actions=tuple(cures.back_up(task) or cures.history(task)),
+    )
+
+
+def _not_proven(task: BackupTask, cures: Cures) -> Item:
+    return _item(
+        task,
+        rank=items.NOT_PROVEN,
+        key=f"unproven-{task.pk}",
+        title=f"No set of {task.name} has been proven",
+        cause=f"{_sets(task)} at the destination; only the size was compared, no byte of them was read back.",
+        icon="shieldx",
+        css="ico-warn",
+        actions=(*cures.check(task), *cures.history(task)),
+    )
+
+
+def _not_rehearsed(task: BackupTask, cures: Cures) -> Item:
+    days = task.rehearse_after_days
+    return _item(
+        task,
+        rank=items.NOT_PROVEN,
+        key=f"unrehearsed-{task.pk}",
+        title=f"{task.name} has never been rehearsed",
+        cause=f"{_sets(task)} at the destination, none was started as an IoTDB yet; "
+        f"the task wants that every {'day' if days == 1 else f'{days} days'}.",
+        icon="shieldx",
+        css="ico-warn",
+        actions=(*cures.rehearse(task), *cures.history(task)),
+    )
+
+
+def _sets(task: BackupTask) -> str:
+    return "1 set is" if task.sets_kept == 1 else f"{task.sets_kept:,} sets are"
+
+
+def _no_task(cluster: Cluster, cures: Cures) -> Item:
+    ready = getattr(cluster, "has_nodes", True)
+    return Item(
+        rank=items.NO_TASK,
+        key=f"bare-{cluster.pk}",
+        title=f"Nothing backs up {cluster.name}",
+        cause="No task is there for it." if ready else "No task is there for it, and no node is registered yet.",
+        icon="warn",
+        css="ico-warn",
+        actions=tuple(
+            cures.create(cluster.pk) or cures.cluster("Show cluster", cluster)
+            if ready
+            else cures.cluster("Add nodes" if cures.may["inventory"] else "Show cluster", cluster)
+        ),
+        place=cluster.name,
+        cluster_id=cluster.pk,
+    )
