@@ -77,8 +77,8 @@ class Telling:
 def item_of(subject: Subject) -> Item:
     """Return the alarm as one thing that needs attention; an unknown type is told by its name and leads by its link."""
     alarm = subject.alarm
-    telling = TELLINGS.get(alarm.code, _OTHER)
     place = alarm.place or (alarm.cluster.name if alarm.cluster else "")
+    telling = TELLINGS.get(alarm.code, _OTHER if place else _ALONE)
     actions = telling.act(subject) or _lead(subject)
     return Item(
         rank=10 * SEVERITIES.index(alarm.severity) if alarm.severity in SEVERITIES else 10 * len(SEVERITIES),
@@ -180,6 +180,7 @@ def _none(subject: Subject) -> list[Action]:
 
 
 _OTHER = Telling("{place}: {name}", "warn", "ico-warn", _none)
+_ALONE = Telling("{name}", "warn", "ico-warn", _none)
 TELLINGS: dict[str, Telling] = {
     "backup-failed": Telling("{place} failed", "fail", "ico-fail", _failed),
     "task-overdue": Telling("{place} is overdue", "fail", "ico-fail", _overdue),
@@ -193,4 +194,6 @@ TELLINGS: dict[str, Telling] = {
     "rehearsal-failed": Telling("The rehearsal of {place} failed", "shieldx", "ico-warn", _rehearsal),
     "proof-overdue": Telling("The proof of {place} is overdue", "shieldx", "ico-warn", _proof),
     "clock-drift": Telling("The clock of {place} is wrong", "clock", "ico-warn", _none),
+    "notification-failed": Telling("Notifications do not get through: {place}", "bell", "ico-warn", _none),
+    "audit-broken": Telling("The audit is not as it was written", "audit", "ico-fail", _none),
 }

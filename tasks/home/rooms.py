@@ -49,7 +49,7 @@ def rooms(sight: Sight, *, every: bool = False) -> Rooms:
     """Return the first destinations in sight, or ``every`` one of them as far as a page goes; two queries."""
     found = sight.spaces()
     rows = list(found.order_by("-low", F("full_at").asc(nulls_last=True), "label", "pk")[: MOST if every else SHOWN])
-    total = found.order_by().count() if len(rows) == SHOWN or every else len(rows)
+    total = found.order_by().count()
     names = Counter(row.label for row in rows)
     return Rooms([room_of(row, sight.now, twice=names[row.label] > 1) for row in rows], total)
 

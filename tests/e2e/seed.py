@@ -107,6 +107,7 @@ def _history() -> None:
     BackupTask.objects.update(expected_at=F("next_run_at"))
     _damage(paused, now - timedelta(days=2))
     _alarms(failing, paused, now)
+    _offsite(common | daily, now)
 
 
 def _alarms(failing: BackupTask, damaged: BackupTask, now: datetime) -> None:
@@ -147,6 +148,23 @@ def _alarms(failing: BackupTask, damaged: BackupTask, now: datetime) -> None:
     alarms.clear("workers-silent", "workers", now=now - 4 * hour + timedelta(minutes=4))
 
 
+def _offsite(common: dict[str, Any], now: datetime) -> None:
+    """A task to another host whose sets grow, and whose destination fills up within three weeks."""
+    from storage.base import Space
+    from tasks.engine.spaces import Place, record
+    from tasks.models import BackupTask
+
+    where = {"server_ip": "10.20.4.18", "port": 22, "username": "svc-iotdb", "shared_path": "/backup/iotdb"}
+    task = BackupTask.objects.create(
+        name="plant-offsite", **common | {"path_type": "SFTP", "destination": where, "copies": 30}
+    )
+    place = Place.of("SFTP", where)
+    for age in range(24, 0, -1):
+        began = now - timedelta(days=age, hours=1)
+        _run(task, "failed" if age == 7 else "successful", began, size=61_000_000 - age * 500_000)
+        record(place, Space((40 + 2 * age) * 10**9, 250 * 10**9), began, task.pk)
+
+
 def _remove_old_sets(task_id: int, now: datetime) -> None:
     """Leave as many sets as the task keeps, as retention would have done."""
     from tasks.engine.record import count_sets, kept_sets
@@ -166,7 +184,7 @@ REASONS = {
 }
 
 
-def _run(task: BackupTask, state: str, began: datetime, night: int | None = None) -> None:
+def _run(task: BackupTask, state: str, began: datetime, night: int | None = None, size: int = 48_000_000) -> None:
     """Make a run; with the inventory of that ``night``, and what had changed since the one before."""
     from tasks.engine.record import copy_to_task, count_sets
     from tasks.models import BackupFile, LogLine, Run
@@ -175,7 +193,7 @@ def _run(task: BackupTask, state: str, began: datetime, night: int | None = None
     ended = began + timedelta(seconds=14)
     run = Run.objects.create(
         task=task, cluster=task.cluster, trigger="schedule", scheduled_for=began, queued_at=began, state=state,
-        started_at=None if state == "postponed" else began, ended_at=ended, size=48_000_000 if good else None,
+        started_at=None if state == "postponed" else began, ended_at=ended, size=size if good else None,
         verified_at=ended if good else None, reason=REASONS.get(state, ""), worker="mgmt-1/4711",
         **(_counted(task, night) if good and night is not None else {}),
     )  # fmt: skip

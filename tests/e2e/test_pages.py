@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 
 LOGGED_OUT = {"login": "login/"}
 PAGES = {
+    "home": "",
     "list": "backups/",
     "list-nothing-found": "backups/?q=no-such-task",
     "create": "backups/new/",
