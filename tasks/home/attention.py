@@ -16,7 +16,7 @@ from tasks.home import items
 from tasks.home.cures import item_of
 from tasks.home.items import PRESSING, Cures, Item
 from tasks.home.sight import Sight
-from tasks.home.tally import AlarmTally, ClusterTally, TaskTally
+from tasks.home.tally import ClusterTally, TaskTally
 from tasks.home.things import Things
 from tasks.home.untold import untold
 from tasks.models import BackupTask, Run
@@ -53,20 +53,12 @@ class Attention:
         return [item for item in self.items if item.rank < PRESSING]
 
 
-def attention(
-    sight: Sight,
-    tasks: TaskTally,
-    clusters: ClusterTally,
-    counts: AlarmTally,
-    workers: WorkersState,
-    *,
-    every: bool = False,
-) -> Attention:
+def attention(sight: Sight, tasks: TaskTally, clusters: ClusterTally, *, every: bool = False) -> Attention:
     """Return what needs attention, the first or ``every`` one as far as a page goes.
 
     A fixed number of queries, and none for what the tallies say is not there.
     """
-    most = MOST if every else SHOWN
+    most, counts, workers = MOST if every else SHOWN, sight.counts, sight.workers
     raised = sight.alarms().filter(acknowledged_at__isnull=True).select_related("cluster").order_by("urgency", "-pk")
     found = list(raised[:most])
     things = Things.of(found)

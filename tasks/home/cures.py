@@ -20,11 +20,11 @@ from storage.errors import (
     Unreachable,
 )
 from storage.registry import get_path_type
-from tasks.alarms import ALARMS
 from tasks.errors import SourceError
 from tasks.home.items import MOST_ACTIONS, Action, Cures, Item
 from tasks.models import Alarm, BackupTask
 from tasks.models.alarm import SEVERITIES
+from tasks.templatetags.alarms import alarm_links
 from tasks.vault import KeyLost
 
 # Errors of a run whose cure is one field of the task, and the button that leads there.
@@ -98,8 +98,7 @@ def item_of(subject: Subject) -> Item:
 
 def _lead(subject: Subject) -> list[Action]:
     """Go where the alarm itself leads."""
-    known = ALARMS.get(subject.alarm.code)
-    return subject.cures.link(known.action if known else "Show", subject.alarm.link)
+    return [Action(link.word, link.href) for link in alarm_links(subject.alarm, subject.cures.may)]
 
 
 def _failed(subject: Subject) -> list[Action]:

@@ -103,9 +103,5 @@ class Cures:
         """Go to the field ``name`` of the node's form."""
         return [Action(label, f"{reverse('node-edit', args=[node_id])}#id_{name}")] if self.may["inventory"] else []
 
-    def link(self, label: str, url: str) -> list[Action]:
-        """Go where an alarm leads."""
-        return [Action(label, url)] if url else []
-
     def _post(self, right: str, label: str, route: str, pk: int) -> list[Action]:
         return [Action(label, reverse(route, args=[pk]), post=True)] if self.may[right] else []

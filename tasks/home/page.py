@@ -16,7 +16,6 @@ from tasks.home.sight import Sight
 from tasks.home.verdict import Verdict, last_day, verdict
 from tasks.listing import PACE_ACTIVE, PACE_CALM
 from tasks.selectors import number_in
-from tasks.workers import WorkersState
 
 # So many clusters that need somebody are named.
 NAMED = 2
@@ -52,12 +51,12 @@ class HomeState:
         return urlencode({name: value for name, value in (pairs | changes).items() if value})
 
 
-def whole(sight: Sight, state: HomeState, workers: WorkersState) -> dict[str, Any]:
+def whole(sight: Sight, state: HomeState) -> dict[str, Any]:
     """Return everything the page shows, in a fixed number of queries."""
     tasks, clusters = tally.of_tasks(sight), tally.of_clusters(sight)
     strips = days.page_of(sight, tasks.total, state.page)
     shown = [row.task for row in strips.rows]
-    return _parts(sight, state, workers, tasks, clusters, shown) | {
+    return _parts(sight, state, tasks, clusters, shown) | {
         "strips": strips,
         "rows": strips.rows,
         "previous": state.query(page=strips.number - 1),
@@ -65,22 +64,21 @@ def whole(sight: Sight, state: HomeState, workers: WorkersState) -> dict[str, An
     }
 
 
-def news(sight: Sight, state: HomeState, workers: WorkersState, keys: list[int]) -> dict[str, Any]:
+def news(sight: Sight, state: HomeState, keys: list[int]) -> dict[str, Any]:
     """Return the same for a page that shows the tasks ``keys`` already: they stay in their order."""
     tasks, clusters = tally.of_tasks(sight), tally.of_clusters(sight)
     rows = days.anew(sight, keys)
-    return _parts(sight, state, workers, tasks, clusters, [row.task for row in rows]) | {"rows": rows}
+    return _parts(sight, state, tasks, clusters, [row.task for row in rows]) | {"rows": rows}
 
 
 def _parts(
     sight: Sight,
     state: HomeState,
-    workers: WorkersState,
     tasks: tally.TaskTally,
     clusters: tally.ClusterTally,
     shown: list[Any],
 ) -> dict[str, Any]:
-    told = attention(sight, tasks, clusters, tally.of_alarms(sight), workers, every=state.todo == _EVERY)
+    told = attention(sight, tasks, clusters, every=state.todo == _EVERY)
     now_and_next = agenda.agenda(sight)
     ids = ",".join(str(task.pk) for task in shown)
     query = state.query()
@@ -91,7 +89,7 @@ def _parts(
         "tasks": tasks,
         "clusters": clusters,
         "attention": told,
-        "verdict": _verdict(sight, clusters, told, workers),
+        "verdict": _verdict(sight, clusters, told),
         "last_day": last_day(tally.ended_within_a_day(sight)),
         "tiles": tiles.tiles(sight, tasks, clusters),
         "agenda": now_and_next,
@@ -106,7 +104,7 @@ def _parts(
     }
 
 
-def _verdict(sight: Sight, clusters: tally.ClusterTally, told: Attention, workers: WorkersState) -> Verdict:
+def _verdict(sight: Sight, clusters: tally.ClusterTally, told: Attention) -> Verdict:
     """Name the clusters that are not protected, or else those of which something is to be done now; three queries."""
     keys = list(dict.fromkeys(item.cluster_id for item in told.pressing if item.cluster_id is not None))
     missing = clusters.total - clusters.protected
@@ -120,7 +118,7 @@ def _verdict(sight: Sight, clusters: tally.ClusterTally, told: Attention, worker
         needy = _in_order(sight.clusters(), keys)
         names, others = needy[:NAMED], len(needy[NAMED:])
     only = sight.clusters().values_list("name", flat=True).first() if clusters.total == 1 else ""
-    silent = not workers.alive
+    silent = not sight.workers.alive
     return verdict(clusters.total, clusters.protected, names, others, told.total, only=only or "", silent=silent)
 
 

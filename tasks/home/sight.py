@@ -10,18 +10,25 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from tasks import alarms
+from tasks.alarms import Counts
 from tasks.models import Alarm, BackupTask, Cluster, DestinationSpace, Run
 from tasks.models.run import HEAVY
 from tasks.scope import narrowed
+from tasks.workers import WorkersState
 
 
 @dataclass(frozen=True)
 class Sight:
-    """``may`` holds what the person may do by the words of the shell; every query of the homepage begins here."""
+    """``may``, ``counts`` of alarms and ``workers`` are what the shell of the page says.
+
+    Every query of the homepage begins here, and so sees what the person may see.
+    """
 
     user: Any
     now: datetime
     may: Mapping[str, bool]
+    counts: Counts
+    workers: WorkersState
 
     def tasks(self) -> QuerySet[BackupTask]:
         """Return the tasks that the person may see."""

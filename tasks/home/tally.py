@@ -12,7 +12,6 @@ from django.db.models.functions import Cast, Concat
 from tasks import alarms
 from tasks.home.sight import Sight
 from tasks.models import BackupTask, Cluster
-from tasks.models.alarm import ACKNOWLEDGED
 from tasks.overdue import is_overdue
 from tasks.states import ACTIVE, Kind, Mode, RunState
 
@@ -41,14 +40,6 @@ class TaskTally:
     sets: int
     bytes: int
     last_rehearsal: datetime | None
-
-
-@dataclass(frozen=True)
-class AlarmTally:
-    """How many alarms are uncleared: those that nobody has acknowledged, and the others."""
-
-    pressing: int
-    acknowledged: int
 
 
 @dataclass(frozen=True)
@@ -139,13 +130,6 @@ def judged(clusters: QuerySet[Cluster], now: datetime) -> QuerySet[Any]:
     elsewhere = Exists(in_time.exclude(path_type=LOCAL)) & ~Exists(no_remote)
     content = Exists(in_time) & Exists(no_remote.filter(acknowledged_at__isnull=False))
     return clusters.annotate(is_protected=(elsewhere | content) & ~Exists(raised.filter(code=UNKNOWN)))
-
-
-def of_alarms(sight: Sight) -> AlarmTally:
-    """Count the uncleared alarms; one query, of an index alone."""
-    found = dict(sight.alarms().order_by().values_list("urgency").annotate(number=Count("pk")))
-    acknowledged = sum(number for urgency, number in found.items() if urgency >= ACKNOWLEDGED)
-    return AlarmTally(sum(found.values()) - acknowledged, acknowledged)
 
 
 def ended_within_a_day(sight: Sight) -> dict[RunState, int]:

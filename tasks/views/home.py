@@ -20,7 +20,7 @@ from tasks.views.common import needs
 def home(request: HttpRequest) -> HttpResponse:
     """Show the homepage; whose role does not allow that is led to the first page that it does, or told whom to ask."""
     if request.user.has_perm(permissions.VIEW):
-        context = whole(_sight(request), HomeState.of(request.GET), shell_of(request).workers)
+        context = whole(_sight(request), HomeState.of(request.GET))
         return render(request, "home/home.html", context)
     if request.user.has_perm(permissions.AUDIT):
         return redirect("admin:index")
@@ -33,9 +33,10 @@ def home_news(request: HttpRequest) -> HttpResponse:
     """Send what changes on the page by itself, for htmx; the tasks named by ``ids`` stay in their order."""
     numbers = [number_in(part) for part in request.GET.get("ids", "").split(",")]
     keys = [key for key in numbers if key is not None][:PAGE_SIZE]
-    context = news(_sight(request), HomeState.of(request.GET), shell_of(request).workers, keys)
+    context = news(_sight(request), HomeState.of(request.GET), keys)
     return render(request, "home/_news.html", context)
 
 
 def _sight(request: HttpRequest) -> Sight:
-    return Sight(request.user, timezone.now(), shell_of(request).may)
+    shell = shell_of(request)
+    return Sight(request.user, timezone.now(), shell.may, shell.alarm_counts, shell.workers)
