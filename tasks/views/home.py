@@ -23,7 +23,7 @@ def home(request: HttpRequest) -> HttpResponse:
         context = whole(_sight(request), HomeState.of(request.GET))
         return render(request, "home/home.html", context)
     if request.user.has_perm(permissions.AUDIT):
-        return redirect("admin:index")
+        return redirect("audit")
     return render(request, "shell/no_role.html")
 
 
