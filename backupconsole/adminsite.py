@@ -1,14 +1,12 @@
-"""The admin site: history and audit to read, people and groups to look after."""
+"""The admin site: history and audit to read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
-
-# What Django calls otherwise than the console does: by the label of the app, or by the name of the model.
-_WORDS = {"auth": "People and roles", "User": "People", "Group": "Roles"}
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 
 class ConsoleAdminSite(AdminSite):
@@ -17,7 +15,7 @@ class ConsoleAdminSite(AdminSite):
     Roles are groups; a person who is given the group Auditor needs no second switch to read the audit.
     """
 
-    site_header = "Records and people"
+    site_header = "Records"
     site_title = "Backup Console"
     index_title = "Records"
     site_url = "/"
@@ -28,11 +26,8 @@ class ConsoleAdminSite(AdminSite):
         """Tell whether the person may see the admin at all."""
         return request.user.is_active and request.user.has_perm("tasks.view_auditevent")
 
-    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Return what the person may look at, in the console's words."""
-        found = super().get_app_list(request, app_label)
-        for app in found:
-            app["name"] = _WORDS.get(app["app_label"], app["name"])
-            for model in app["models"]:
-                model["name"] = _WORDS.get(model["object_name"], model["name"])
-        return found
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the one page on which a password is changed."""
+        return redirect("password")

@@ -38,7 +38,9 @@ if HTTPS:
 TRUSTED_PROXY = env_bool("TRUSTED_PROXY")
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# A login lasts so long, and ends before when nothing is done: what open pages ask for by themselves does not count.
 SESSION_COOKIE_AGE = env_int("SESSION_HOURS", 12, least=1) * 3600
+SESSION_IDLE_MINUTES = env_int("SESSION_IDLE_MINUTES", 60, least=1)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -84,6 +86,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "tasks.middleware.ViewerZoneMiddleware",
+    "tasks.gate.GateMiddleware",
 ]
 ROOT_URLCONF = "backupconsole.urls"
 WSGI_APPLICATION = "backupconsole.wsgi.application"
@@ -115,14 +118,16 @@ STORAGES = {
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+# The last passwords of a person, the present one among them, are not taken again.
+PASSWORD_MIN_LENGTH = env_int("PASSWORD_MIN_LENGTH", 10, least=8)
+PASSWORD_HISTORY = env_int("PASSWORD_HISTORY", 5, least=1)
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH}},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+    {"NAME": "tasks.passwords.NotReusedValidator", "OPTIONS": {"remember": PASSWORD_HISTORY}},
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -1,4 +1,4 @@
-"""Django admin: runs, files, logs and audit to read; people to look after. Nothing of the queue can be changed here.
+"""Django admin: runs, files, logs and audit to read. Nothing can be changed here, of the queue neither.
 
 Whoever may add a schedule of django-q may call any function (reference/anchors.md, D.2), so its pages are read-only.
 """
@@ -8,16 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.forms import CheckboxSelectMultiple
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from tasks.audit import actor_of, record
 from tasks.auditing.search import seen_by
 from tasks.models import AuditEvent, BackupFile, LogLine, Run
 from tasks.scope import narrowed
@@ -154,86 +151,5 @@ for model, page in ((Schedule, QueueSchedule), (Success, QueueResult), (Failure,
     admin.site.register(model, page)
 
 
-class Audited(_ModelAdmin):
-    """Puts on record who made, changed and deleted what."""
-
-    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        """Save, and name the fields that changed; a password's value stands in none of them."""
-        super().save_model(request, obj, form, change)
-        verb = f"{'change' if change else 'create'} {obj._meta.verbose_name}"
-        record(actor_of(request), verb, obj, after={"fields": sorted(form.changed_data)})
-
-    def delete_model(self, request: HttpRequest, obj: Model) -> None:
-        """Put on record and delete."""
-        record(actor_of(request), f"delete {obj._meta.verbose_name}", obj)
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Put each on record and delete."""
-        for thing in queryset:
-            record(actor_of(request), f"delete {thing._meta.verbose_name}", thing)
-        super().delete_queryset(request, queryset)
-
-
-class RoleAdmin(Audited, GroupAdmin):
-    """Roles and their permissions."""
-
-
-class PeopleAdmin(Audited, UserAdmin):
-    """People and their roles."""
-
-    list_display = ("username", "first_name", "last_name", "email", "is_active", "last_login")
-    list_filter = ("is_active", "groups")
-    # Rights come with roles, so single permissions and Django's staff flag are not offered.
-    fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Roles", {"fields": ("is_active", "groups", "is_superuser")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
-    )
-    filter_horizontal = ()
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer the few roles as boxes to tick."""
-        if db_field.name == "groups":
-            kwargs["widget"] = CheckboxSelectMultiple()
-        field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        if field is not None and db_field.name == "groups":
-            field.label, field.help_text = "Roles", "What the person may do; several add up."
-        return field
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Put on record which roles the person has now: that is what an auditor asks for."""
-        super().save_related(request, form, formsets, change)
-        if "groups" in form.changed_data:
-            roles = sorted(form.instance.groups.values_list("name", flat=True))
-            record(actor_of(request), "give roles", form.instance, after={"roles": roles})
-
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """Set somebody's password, and put on record that it was done."""
-        response = super().user_change_password(request, id, form_url)
-        if request.method == "POST" and response.status_code == 302:
-            record(actor_of(request), "set password", User.objects.get(pk=id))
-        return response
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Keep what would give more rights than one's own out of reach of everybody but a superuser."""
-        dates = ("last_login", "date_joined")
-        return dates if request.user.is_superuser else ("is_superuser", *dates)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A superuser is changed by superusers only: an administrator must not take one over by a new password."""
-        return super().has_change_permission(request, obj) and self._below(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As for changing."""
-        return super().has_delete_permission(request, obj) and self._below(request, obj)
-
-    @staticmethod
-    def _below(request: HttpRequest, obj: Any) -> bool:
-        return request.user.is_superuser or obj is None or not obj.is_superuser
-
-
+# People and roles are looked after under System > People, by rules that Django's own pages do not know.
 admin.site.unregister((User, Group))
-admin.site.register(User, PeopleAdmin)
-admin.site.register(Group, RoleAdmin)

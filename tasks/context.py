@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
 from tasks import alarms, permissions
@@ -35,6 +34,8 @@ _SECTIONS = {
     "management": "system",
     "rehearsal": "system",
     "maintenance": "system",
+    "people": "people",
+    "person": "people",
 }
 
 
@@ -98,7 +99,7 @@ class Shell:
             "inventory": user.has_perm(permissions.INVENTORY),
             "system": user.has_perm(permissions.SYSTEM),
             "audit": user.has_perm(permissions.AUDIT),
-            "people": user.has_perm(permissions.AUDIT) and user.has_perm("auth.view_user"),
+            "people": user.has_perm(permissions.PEOPLE),
         }
 
     @cached_property
@@ -164,11 +165,6 @@ class Shell:
     def alarms(self) -> AlarmCount:
         """The same, as the shell tells it."""
         return alarm_count(self.alarm_counts)
-
-    @cached_property
-    def people_url(self) -> str:
-        """Where people and their roles are looked after."""
-        return reverse("admin:auth_user_changelist")
 
 
 def shell_of(request: HttpRequest) -> Shell:

@@ -6,13 +6,14 @@ import zoneinfo
 from collections.abc import Callable
 from functools import cache
 
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.cache import has_vary_header, patch_vary_headers
 
 from tasks.models import Preference
+from tasks.sessions import session_of
 
 COOKIE = "zone"
 
@@ -31,18 +32,18 @@ def zone_named(name: str | None) -> zoneinfo.ZoneInfo | None:
 def preference_of(request: HttpRequest) -> Preference | None:
     """Return what the person chose, read once per request; None for a person who chose nothing."""
     if not hasattr(request, "_preference"):
-        request._preference = _own_rows(request.user)  # type: ignore[attr-defined]
+        request._preference = _own_rows(request)  # type: ignore[attr-defined]
     chosen: Preference | None = request._preference  # type: ignore[attr-defined]
     return chosen
 
 
-def _own_rows(user: User | AnonymousUser) -> Preference | None:
-    """Read what the console keeps of a person in one query, and leave it at ``user`` for ``tasks.scope``."""
-    if not isinstance(user, User):
+def _own_rows(request: HttpRequest) -> Preference | None:
+    """Leave what was read with the session of a login at its user, so that nobody reads it again."""
+    user, session = request.user, session_of(request)
+    if session is None or not isinstance(user, User):
         return None
-    known = User.objects.select_related("preference", "person").only("pk", "preference", "person").get(pk=user.pk)
-    user._state.fields_cache.update(known._state.fields_cache)
-    return getattr(known, "preference", None)
+    user._state.fields_cache.update(session.user._state.fields_cache)
+    return getattr(session.user, "preference", None)
 
 
 class ViewerZoneMiddleware:

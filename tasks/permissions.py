@@ -19,8 +19,19 @@ PEOPLE = "tasks.manage_people"
 AUDIT = "tasks.view_auditevent"
 
 _RECORDS = ("tasks.view_auditevent", "tasks.view_run", "tasks.view_backupfile", "tasks.view_logline")
-_PEOPLE = tuple(f"auth.{verb}_{noun}" for noun in ("user", "group") for verb in ("view", "add", "change", "delete"))
 _QUEUE = ("django_q.view_schedule", "django_q.view_success", "django_q.view_failure", "django_q.view_ormq")
+
+# What each permission is good for, in the words of the pages.
+MAY: dict[str, str] = {
+    VIEW: "See clusters, tasks, runs, restorations and alarms",
+    RUN: "Back up now, stop, suspend and resume tasks; check and rehearse sets; clear alarms",
+    MANAGE: "Create, configure and delete backup tasks",
+    INVENTORY: "Register and change clusters, services and nodes",
+    RESTORE: "Restore sets, salvage them, remove safety copies",
+    SYSTEM: "Look after the management nodes and the console itself",
+    PEOPLE: "Make and disable users, give roles, limit people to clusters",
+    AUDIT: "Read the audit and the records of runs",
+}
 
 VIEWER = "Viewer"
 OPERATOR = "Operator"
@@ -35,7 +46,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     BACKUP_ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY),
     RESTORE_ADMINISTRATOR: (VIEW, RESTORE),
     AUDITOR: _RECORDS,
-    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, SYSTEM, RESTORE, PEOPLE, *_RECORDS, *_PEOPLE, *_QUEUE),
+    ADMINISTRATOR: (VIEW, RUN, MANAGE, INVENTORY, SYSTEM, RESTORE, PEOPLE, *_RECORDS, *_QUEUE),
 }
 
 

@@ -30,8 +30,13 @@ def _limits(user: Any) -> frozenset[int] | None:
         return frozenset()
     if user.is_superuser:
         return None
-    person: Person | None = getattr(user, "person", None)
+    person = person_of(user)
     return frozenset(person.clusters.values_list("pk", flat=True)) if person and person.limited else None
+
+
+def person_of(user: Any) -> Person | None:
+    """Return what an administrator decided about ``user``, None where nothing was."""
+    return getattr(user, "person", None)
 
 
 def forget_limits(user: Any) -> None:

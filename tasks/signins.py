@@ -1,4 +1,4 @@
-"""Puts on record who logged in and out, and whose attempt was refused."""
+"""Puts on record who logged in and out, and whose attempt was refused; logins that last get their row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
+from tasks import sessions
 from tasks.audit import Actor, address_of, record
 from tasks.models import AuditEvent
 
@@ -22,15 +24,19 @@ def _address(request: HttpRequest | None) -> str:
 
 @receiver(user_logged_in, dispatch_uid="audit log in")
 def logged_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    """Record a login."""
+    """Record a login, and begin its session."""
     record(Actor(user.get_username(), user, _address(request)), "log in", user)
+    if request is not None:
+        sessions.begin(request, user, timezone.now())
 
 
 @receiver(user_logged_out, dispatch_uid="audit log out")
 def logged_out(sender: Any, request: HttpRequest | None, user: User | None, **kwargs: Any) -> None:
-    """Record a logout of a session that belonged to somebody."""
+    """Record a logout of a session that belonged to somebody, and forget the session."""
     if user is not None:
         record(Actor(user.get_username(), user, _address(request)), "log out", user)
+    if request is not None:
+        sessions.forget(request)
 
 
 @receiver(user_login_failed, dispatch_uid="audit refused login")

@@ -4,6 +4,7 @@ Views, admin and commands call these and nothing deeper. Each verb checks the pe
 transaction, writes the audit, and raises ``Refused`` with the reason where the present state does not allow it.
 """
 
+from tasks.services.account import change_own_password, change_own_profile, end_session, end_sessions
 from tasks.services.alarms import acknowledge_alarm, acknowledge_alarms, clear_alarm, take_back_acknowledgement
 from tasks.services.asking import check_service
 from tasks.services.bulk import BulkResult, do_in_bulk
@@ -19,6 +20,14 @@ from tasks.services.inventory import (
     verify_node,
 )
 from tasks.services.maintenance import change_maintenance, end_maintenance, set_maintenance
+from tasks.services.people import (
+    PersonDraft,
+    change_person,
+    create_person,
+    disable_person,
+    enable_person,
+    set_one_time_password,
+)
 from tasks.services.proofs import check_set, rehearse
 from tasks.services.restorations import (
     RestorationDraft,
@@ -38,6 +47,7 @@ from tasks.services.verify import DestinationDraft, verify_destination, verify_d
 __all__ = [
     "BulkResult",
     "DestinationDraft",
+    "PersonDraft",
     "RestorationDraft",
     "Salvage",
     "Search",
@@ -47,12 +57,16 @@ __all__ = [
     "back_up_now",
     "begin_search",
     "change_maintenance",
+    "change_own_password",
+    "change_own_profile",
+    "change_person",
     "check_node",
     "check_service",
     "check_set",
     "clear_alarm",
     "configure_task",
     "confirm_restoration",
+    "create_person",
     "create_restoration",
     "create_task",
     "delete_cluster",
@@ -60,8 +74,12 @@ __all__ = [
     "delete_restoration",
     "delete_service",
     "delete_task",
+    "disable_person",
     "do_in_bulk",
+    "enable_person",
     "end_maintenance",
+    "end_session",
+    "end_sessions",
     "find_sets",
     "rehearse",
     "remove_safety_copies",
@@ -74,6 +92,7 @@ __all__ = [
     "save_node",
     "save_service",
     "set_maintenance",
+    "set_one_time_password",
     "start_restoration",
     "stop_run",
     "suspend_task",

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from tasks import entries, moments
 from tasks.charts.strips import shapes
+from tasks.devices import device as device_words
 from tasks.entries import Badge
 from tasks.models import Run
 from tasks.outcomes import legend_svg, shapes_svg, strip_svg
@@ -204,6 +205,12 @@ def cause(run: Run) -> str:
 def proven(run: Run) -> list[Badge]:
     """Return how the set of a run is proven, the strongest proof first."""
     return entries.proven(run)
+
+
+@register.filter
+def device(user_agent: str) -> str:
+    """Return what a browser says of itself in words: ``Firefox on Windows``."""
+    return device_words(user_agent)
 
 
 @register.simple_tag

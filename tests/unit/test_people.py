@@ -10,7 +10,9 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from backupconsole import people
-from tasks.models import AuditEvent
+from tasks.models import AuditEvent, PersonSession
+from tasks.models import Person as PersonRow
+from tasks.passwords import random_password
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +32,7 @@ def test_the_password_is_random_shown_and_works(monkeypatch: pytest.MonkeyPatch)
     assert user.is_superuser
     assert [group.name for group in user.groups.all()] == ["Administrator"]
     assert people.has_administrator()
-    assert people.random_password() != shown
+    assert random_password() != shown
 
 
 def test_a_given_password_is_taken_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,3 +62,13 @@ def test_a_second_time_sets_a_new_password_and_lets_in_again(monkeypatch: pytest
 def test_a_name_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CommandError, match="cannot be the name of a person"):
         create("two words")
+
+
+def test_a_new_password_from_the_command_line_ends_sessions_and_has_not_to_be_changed() -> None:
+    create()
+    user = User.objects.get()
+    PersonRow.objects.create(user=user, must_change_password=True)
+    PersonSession.objects.create(user=user, token="of somebody else")
+    create()
+    assert not PersonSession.objects.exists()
+    assert not PersonRow.objects.get().must_change_password

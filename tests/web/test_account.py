@@ -6,11 +6,10 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from tasks.models import AuditEvent, BackupTask, Preference
+from tasks.models import BackupTask, Preference
 from tasks.permissions import VIEWER
 from tests.conftest import PASSWORD, Login, MakeTask, Person
 
@@ -148,40 +147,3 @@ def test_an_unknown_theme_is_that_of_the_system(viewer_client: Client) -> None:
     viewer_client.post(reverse("theme"), {"theme": "pink"})
     assert Preference.objects.get().theme == "auto"
     assert viewer_client.get(reverse("theme")).status_code == 405
-
-
-# --- Password -----------------------------------------------------------------------------------------------
-def change(client: Client, old: str, new: str, again: str) -> str:
-    """Ask for a new password and return the page that follows."""
-    data = {"password": "change", "old_password": old, "new_password1": new, "new_password2": again}
-    return client.post(reverse("preferences"), data, follow=True).content.decode()
-
-
-def test_a_new_password(client: Client, person: Person) -> None:
-    person(VIEWER)
-    here, elsewhere = Client(), Client()
-    for browser in (here, elsewhere):
-        browser.post("/login/", {"username": "viewer", "password": PASSWORD})
-    assert "Password changed." in change(here, PASSWORD, "another-good-pass-7", "another-good-pass-7")
-    assert User.objects.get(username="viewer").check_password("another-good-pass-7")
-    assert here.get("/backups/").status_code == 200
-    assert elsewhere.get("/backups/").status_code == 302
-    event = AuditEvent.objects.get(verb="change own password")
-    assert "another-good-pass-7" not in str(event.after) + str(event.before) + event.note
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "again", "words"),
-    [
-        ("wrong", "another-good-pass-7", "another-good-pass-7", "This is not your present password. Type it again."),
-        (PASSWORD, "another-good-pass-7", "different-pass-8", "The two new passwords differ."),
-        (PASSWORD, "12345678", "12345678", "entirely numeric"),
-        (PASSWORD, "", "", "New password is missing."),
-    ],
-)
-def test_a_bad_new_password_changes_nothing(
-    viewer_client: Client, person: Person, old: str, new: str, again: str, words: str
-) -> None:
-    assert words in change(viewer_client, old, new, again)
-    assert person(VIEWER).check_password(PASSWORD)
-    assert not AuditEvent.objects.filter(verb="change own password").exists()

@@ -23,7 +23,9 @@ from tests.web.test_permission_matrix import MATRIX, address, routes
 
 Query = tuple[str, dict[str, Any]]
 # Routes with a key that belongs to no cluster.
-OF_NO_CLUSTER: set[str] = set()
+OF_NO_CLUSTER = {
+    "session-end", "person", "person-edit", "person-password", "person-disable", "person-enable", "person-sessions-end",
+}  # fmt: skip
 SOURCE = {"name": "mine", "path_type": "LocalDir", "shown_type": "LocalDir", "source_path": ""}
 
 
@@ -37,6 +39,9 @@ def queries(there: dict[str, int]) -> dict[str, list[Query]]:
         "home": [("get", {})],
         "preferences": [("get", {})],
         "theme": [],
+        "password": [("get", {})],
+        "sessions": [("get", {})],
+        "sessions-end": [],
         "tasks": [("get", {}), ("get", cluster), ("get", {"q": WORD[1:]}), ("get", {"status": "failed"})],
         "task-cells": [("get", {"ids": there["task"], "newest": 0})],
         **{f"tasks-{verb}": bulk for verb in ("run", "stop", "suspend", "resume", "delete")},
@@ -55,11 +60,16 @@ def queries(there: dict[str, int]) -> dict[str, list[Query]]:
         "restoration-found": [("get", {})],
         "alarms": [("get", {}), ("get", {"severity": "major"})],
         "alarm-news": [("get", {})],
+        "alarms-cleared": [("get", {}), ("get", cluster)],
+        "alarms-export": [("get", {}), ("get", cluster)],
+        "alarm-rules": [("get", {})],
         "management-nodes": [("get", {})],
         "management-nodes-verify": [("post", {})],
         "maintenance": [("get", {})],
         "maintenance-end": [("post", {})],
         "rehearsals": [("get", {})],
+        "people": [("get", {})],
+        "person-new": [("get", {})],
         "clusters": [("get", {})],
         "cluster-new": [("get", {})],
     }
@@ -155,10 +165,10 @@ def test_the_same_pages_tell_of_it_to_who_sees_all(there: dict[str, int], person
     # What is said only of a thing that was chosen, and pages about no cluster.
     assert silent == {
         *(name for name in MATRIX if name.startswith("tasks-")),
-        "home", "preferences", "task-cells", "task-next-runs", "task-new-verify", "restoration-source-fields",
-        "restoration-new-verify", "restoration-found", "management-nodes", "management-nodes-verify", "rehearsals",
-        "maintenance", "maintenance-end",
-        "cluster-new", "task-destination",
+        "home", "preferences", "password", "sessions", "people", "task-cells", "task-next-runs", "task-new-verify",
+        "restoration-source-fields", "restoration-new-verify", "restoration-found", "management-nodes",
+        "management-nodes-verify", "rehearsals", "cluster-new", "task-destination", "alarm-rules", "maintenance",
+        "maintenance-end",
     }  # fmt: skip
 
 

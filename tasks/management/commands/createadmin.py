@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backupconsole import people
 from backupconsole.console import prepare_database
 from backupconsole.env import env_str
+from tasks.passwords import random_password
 
 
 class Command(BaseCommand):
@@ -31,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(f"{name!r} cannot be the name of a person: {' '.join(error.messages)}") from error
         prepare_database()
         given = env_str("ADMIN_PASSWORD")
-        password = given or people.random_password()
+        password = given or random_password()
         fresh = people.make_administrator(name, password)
         self.stdout.write(f"{name} is {'now' if fresh else 'still'} an administrator.")
         if given:

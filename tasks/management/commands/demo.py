@@ -15,6 +15,7 @@ from backupconsole.demo import DemoFailed
 from backupconsole.env import env_str
 from backupconsole.proof import NotProven, Proof, prove
 from tasks.models import BackupTask, Run
+from tasks.passwords import random_password
 from tasks.units import format_size
 
 ADMIN = "admin"
@@ -78,7 +79,7 @@ class Command(BaseCommand):
             return f"{ADMIN}, with the password in ADMIN_PASSWORD"
         if people.has_administrator():
             return f"{ADMIN}, with the password shown at the first start (a new one: make admin)"
-        password = people.random_password()
+        password = random_password()
         people.make_administrator(ADMIN, password)
         return f"{ADMIN}, with the password {password}   (shown this once)"
 
