@@ -33,9 +33,12 @@ def acknowledge_alarm(actor: Actor, alarm: Alarm, comment: str, now: datetime) -
 
 def acknowledge_alarms(actor: Actor, found: Iterable[Alarm], comment: str, now: datetime) -> int:
     """Acknowledge several alarms with one comment, all or none; return how many that nobody saw to it were."""
-    count = 0
+    count, wanted = 0, list(found)
+    for alarm in wanted:
+        # Before the transaction, with which the record of a refusal would be gone.
+        require(actor, permissions.RUN, "acknowledge alarm", alarm)
     with transaction.atomic():
-        for alarm in found:
+        for alarm in wanted:
             try:
                 acknowledge_alarm(actor, alarm, comment, now)
             except Refused:

@@ -270,7 +270,10 @@ def test_a_step_that_fails_keeps_no_other_from_its_work(daily: BackupTask, monke
 
     monkeypatch.setattr(dispatch, "reap", fail)
     dispatch.tick(DUE)
-    assert Pulse.objects.get(name="tick").detail == "lost failed, due 1, proofs 0, offered 1, overdue 0, messages 0"
+    assert Pulse.objects.get(name="tick").detail == (
+        "lost failed, due 1, proofs 0, offered 1, proofs overdue 0, overdue 0, only here 0, keys lost 0, clocks own, "
+        "messages 0"
+    )
     assert queued() == [daily.runs.get().pk]
 
 

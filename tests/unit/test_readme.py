@@ -11,7 +11,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_every_setting_is_in_the_table_and_no_other() -> None:
     sources = [*(ROOT / "backupconsole").glob("*.py"), *(ROOT / "tasks" / "management").rglob("*.py")]
-    read = {name for file in sources for name in re.findall(r'env_\w+\("([A-Z_]+)"', file.read_text())}
+    read = {name for file in sources for name in re.findall(r'env_\w+\(\s*"([A-Z_]+)"', file.read_text())}
     table = README.split("## Settings")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
 

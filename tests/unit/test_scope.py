@@ -155,6 +155,7 @@ def _draft_of(world: dict[str, int]) -> services.TaskDraft:
 
 VERBS: dict[str, Verb] = {
     "acknowledge_alarm": lambda actor, world: services.acknowledge_alarm(actor, _get(Alarm, world), "seen", NOW),
+    "acknowledge_alarms": lambda actor, world: services.acknowledge_alarms(actor, [_get(Alarm, world)], "seen", NOW),
     "take_back_acknowledgement": lambda actor, world: services.take_back_acknowledgement(actor, _get(Alarm, world)),
     "back_up_now": lambda actor, world: services.back_up_now(actor, _task(world), NOW),
     "begin_search": lambda actor, world: services.begin_search(actor, _search(world)),
@@ -194,8 +195,9 @@ VERBS: dict[str, Verb] = {
     "verify_node": lambda actor, world: services.verify_node(actor, _get(Node, world), {}),
     "verify_source": lambda actor, world: services.verify_source(actor, _search(world)),
 }
-# Verbs on what belongs to no cluster: the switch, and people, whose rules tests/unit/test_people_verbs.py tries.
-OF_NO_CLUSTER = {"set_maintenance", "change_maintenance", "end_maintenance"} | {
+# Verbs on what belongs to no cluster: the switch, and people, whose rules tests/unit/test_people_verbs.py tries; and
+# the one that refuses task by task, as the tests of it show.
+OF_NO_CLUSTER = {"set_maintenance", "change_maintenance", "end_maintenance", "do_in_bulk"} | {
     "create_person", "change_person", "set_one_time_password", "disable_person", "enable_person",
     "change_own_profile", "change_own_password", "end_session", "end_sessions",
 }  # fmt: skip

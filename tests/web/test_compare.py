@@ -108,10 +108,10 @@ def test_the_number_of_queries_is_constant(
     assert callable(django_assert_max_num_queries)
     for number in range(2):
         make_run(task, inventory={"IoTDB": counted(number)})
-    with django_assert_max_num_queries(11) as few:
+    with django_assert_max_num_queries(12) as few:
         read(viewer_client, "task-compare", task.pk)
     for number in range(30):
         make_run(task, inventory={"IoTDB": counted(number)})
-    with django_assert_max_num_queries(11) as many:
+    with django_assert_max_num_queries(12) as many:
         read(viewer_client, "task-compare", task.pk)
     assert len(few) == len(many)

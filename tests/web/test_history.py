@@ -118,11 +118,11 @@ def test_the_number_of_queries_is_constant(
     operator_client: Client, task: BackupTask, make_run: MakeRun, django_assert_max_num_queries: Any
 ) -> None:
     make_run(task, RunState.SUCCESSFUL)
-    with django_assert_max_num_queries(16) as few:
+    with django_assert_max_num_queries(17) as few:
         read(operator_client, "task-history", task.pk)
     for _ in range(24):
         make_run(task, RunState.SUCCESSFUL)
-    with django_assert_max_num_queries(16) as many:
+    with django_assert_max_num_queries(17) as many:
         read(operator_client, "task-history", task.pk)
     assert len(few) == len(many)
 

@@ -374,7 +374,7 @@ def test_inventories_are_not_read_for_a_page_of_runs(
 ) -> None:
     make_run(task, inventory={"IoTDB": counted()})
     for name in ("task-history", "task-history-head"):
-        with django_assert_max_num_queries(16) as asked:
+        with django_assert_max_num_queries(17) as asked:
             read(operator_client, name, task.pk)
         columns = [query["sql"].split(" FROM ")[0] for query in asked.captured_queries]
         assert not [found for found in columns if re.search(r'"tasks_run"\."(inventory|steps)",', found)], name
@@ -385,12 +385,12 @@ def test_proofs_cost_no_more_queries(
 ) -> None:
     inventory = {"IoTDB": counted()}
     prove(make_run(task, inventory=inventory), Kind.CHECK, RunState.RUNNING)
-    with django_assert_max_num_queries(16) as few:
+    with django_assert_max_num_queries(17) as few:
         read(operator_client, "task-history", task.pk)
     for number in range(24):
         run = make_run(task, **after(inventory, {"IoTDB": counted(number)}))
         prove(run, Kind.CHECK, RunState.WAITING)
         prove(run, Kind.REHEARSAL)
-    with django_assert_max_num_queries(16) as many:
+    with django_assert_max_num_queries(17) as many:
         read(operator_client, "task-history", task.pk)
     assert len(few) == len(many)

@@ -132,14 +132,14 @@ def test_the_number_of_queries_does_not_depend_on_the_length(
     busy(2)
     page(admin)
     # Only rows that wait need the line of their cluster, so the pages compared hold such rows.
-    with django_assert_max_num_queries(12) as few:
+    with django_assert_max_num_queries(13) as few:
         page(admin, "?status=waiting")
     busy(30)
-    with django_assert_max_num_queries(12) as many:
+    with django_assert_max_num_queries(13) as many:
         page(admin, "?status=waiting")
     assert len(few) == len(many)
     ids = ",".join(str(pk) for pk in BackupTask.objects.values_list("pk", flat=True)[:25])
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         admin.get(f"/backups/cells/?ids={ids}")
 
 

@@ -24,7 +24,9 @@ from tests.web.test_permission_matrix import MATRIX, address, routes
 Query = tuple[str, dict[str, Any]]
 # Routes with a key that belongs to no cluster.
 OF_NO_CLUSTER = {
-    "session-end", "person", "person-edit", "person-password", "person-disable", "person-enable", "person-sessions-end",
+    "notification-channel", "notification-channel-test", "notification-channel-try", "notification-channel-delete",
+    "notification-retry", "session-end", "person", "person-edit", "person-password", "person-disable", "person-enable",
+    "person-sessions-end",
 }  # fmt: skip
 SOURCE = {"name": "mine", "path_type": "LocalDir", "shown_type": "LocalDir", "source_path": ""}
 
@@ -36,12 +38,21 @@ def queries(there: dict[str, int]) -> dict[str, list[Query]]:
     shown = {"tasks": f"{there['task']}.1.0"}
     bulk: list[Query] = [("get", {"task": there["task"]}), ("get", {"found": "yes"}), ("post", shown)]
     return {
-        "home": [("get", {})],
+        "home": [("get", {}), ("get", cluster)],
+        "home-news": [("get", {"ids": there["task"]})],
         "preferences": [("get", {})],
         "theme": [],
         "password": [("get", {})],
         "sessions": [("get", {})],
         "sessions-end": [],
+        "notifications": [("get", {})],
+        "notification-task": [("post", {"task": "no-such-task"})],
+        "notification-channel-new": [("get", {})],
+        "notification-channel-new-test": [],
+        "notifications-system": [("get", {})],
+        "notifications-system-test": [],
+        "audit": [("get", {}), ("get", {"q": WORD[1:]})],
+        "audit-export": [("post", {"format": "csv"})],
         "tasks": [("get", {}), ("get", cluster), ("get", {"q": WORD[1:]}), ("get", {"status": "failed"})],
         "task-cells": [("get", {"ids": there["task"], "newest": 0})],
         **{f"tasks-{verb}": bulk for verb in ("run", "stop", "suspend", "resume", "delete")},
@@ -60,6 +71,7 @@ def queries(there: dict[str, int]) -> dict[str, list[Query]]:
         "restoration-found": [("get", {})],
         "alarms": [("get", {}), ("get", {"severity": "major"})],
         "alarm-news": [("get", {})],
+        "alarms-acknowledge": [("get", {}), ("get", cluster)],
         "alarms-cleared": [("get", {}), ("get", cluster)],
         "alarms-export": [("get", {}), ("get", cluster)],
         "alarm-rules": [("get", {})],
@@ -165,10 +177,11 @@ def test_the_same_pages_tell_of_it_to_who_sees_all(there: dict[str, int], person
     # What is said only of a thing that was chosen, and pages about no cluster.
     assert silent == {
         *(name for name in MATRIX if name.startswith("tasks-")),
-        "home", "preferences", "password", "sessions", "people", "task-cells", "task-next-runs", "task-new-verify",
+        "preferences", "password", "sessions", "people", "task-cells", "task-next-runs", "task-new-verify",
         "restoration-source-fields", "restoration-new-verify", "restoration-found", "management-nodes",
         "management-nodes-verify", "rehearsals", "cluster-new", "task-destination", "alarm-rules", "maintenance",
-        "maintenance-end",
+        "maintenance-end", "notifications", "notification-task", "notification-channel-new", "notifications-system",
+        "audit-export",
     }  # fmt: skip
 
 

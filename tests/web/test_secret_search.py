@@ -24,10 +24,12 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from storage.registry import all_path_types
+from tasks.alarms import raise_alarm
 from tasks.engine import spool
-from tasks.models import AuditEvent, BackupTask, Cluster, Node, Restoration, Run
+from tasks.models import Alarm, AuditEvent, BackupTask, Cluster, Node, OutboxMessage, Restoration, Run
 from tasks.permissions import seed_roles
 from tests.engine.kit import log_of, run_now
+from tests.notify_kit import mail_channel
 from tests.servers.openssh import OpenSSH, openssh
 from tests.servers.samba import Samba, samba
 from tests.servers.unixkit import free_port
@@ -142,6 +144,11 @@ def pages(search: Search, client: Client) -> None:
     restoration = Restoration.objects.first() or make_restoration(node.service.cluster)
     numbers = {"backups": task.pk, "runs": run.pk, "clusters": node.service.cluster_id}
     numbers |= {"services": node.service_id, "nodes": node.pk, "restorations": restoration.pk}
+    channel = mail_channel(User.objects.get(username="root-of-console"))
+    message = OutboxMessage.objects.create(channel=channel, first_batch=1, last_batch=1)
+    alarm = Alarm.objects.first() or raise_alarm("backup-failed", f"task {task.pk}", cause="x", place=task.name)
+    numbers |= {"alarms": alarm.pk, "sessions": 0}
+    numbers |= {"channels": channel.pk, "messages": message.pk, "people": channel.user_id}
     numbers["audit"] = AuditEvent.objects.latest("pk").pk
     for route in routes():
         if MATRIX.get(route.name, (None,))[0] is None:

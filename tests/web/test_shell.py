@@ -30,7 +30,7 @@ def test_the_first_page_is_the_homepage(login: Login, role: str) -> None:
 
 
 def test_an_auditor_lands_on_the_records(login: Login) -> None:
-    assert login(AUDITOR).get("/").headers["Location"] == "/admin/"
+    assert login(AUDITOR).get("/").headers["Location"] == "/audit/"
 
 
 def test_without_a_role_the_page_says_whom_to_ask(login: Login) -> None:
