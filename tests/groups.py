@@ -45,11 +45,11 @@ def group_of(item: pytest.Item) -> str:
     fixtures: tuple[str, ...] = tuple(getattr(item, "fixturenames", ()))
     if _keeps_rows(item, fixtures):
         return UNTOUCHED
+    if item.get_closest_marker("browser"):
+        return "browser"
     marked = item.get_closest_marker("xdist_group")
     if marked is not None:
         return str(marked.args[0])
-    if item.get_closest_marker("browser"):
-        return "browser"
     if item.get_closest_marker("process"):
         return "workers"
     return next((_SERVERS[name] for name in fixtures if name in _SERVERS), "iotdb")

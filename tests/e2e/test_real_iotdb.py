@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Open
-from tests.e2e.ways import create_manual, find, row, wait_for_status
+from tests.e2e.ways import create_manual, find, press_ok, row, wait_for_status
 from tests.engine.test_iotdb_source import Writers, require_acknowledged, require_base
 from tests.servers.iotdb import ROOT_PASSWORD, require
 from tests.servers.iotdb_metadata import inventory
@@ -36,17 +36,17 @@ def register(page: Page, server: ScriptedIoTDB) -> None:
     """Register the cluster, its node and the account by which it is asked, and let both be checked."""
     page.goto("clusters/new/")
     page.get_by_label("Name").fill("real")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.get_by_label("Name").fill("node1")
     page.locator("#id_home").fill(str(server.home))
     page.get_by_label("RPC address").fill("127.0.0.1")
     page.get_by_label("RPC port").fill(str(server.rpc_port))
     page.get_by_role("radio", name="IoTDB's own scripts").check()
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.get_by_role("link", name="Edit IoTDB", exact=True).click()
     page.get_by_label("IoTDB user").fill("root")
     page.get_by_label("Password", exact=True).fill(ROOT_PASSWORD)
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.get_by_role("button", name="Check IoTDB", exact=True).click()
     expect(page.locator(".service-check")).to_contain_text("Running", timeout=60_000)
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import Open
 from tests.e2e.ways import choose, create_manual, find, row, status, wait_for_status
 from tests.live import LiveConsole
+from tests.patience import Stopwatch
 
 pytestmark = pytest.mark.browser
 
@@ -70,16 +70,16 @@ def test_progress_moves_and_a_long_run_is_stopped_within_five_seconds(page: Page
     find(page, "e2e-long")
     page.evaluate(MARK)
     choose(page, "e2e-long", "Back Up Now")
-    began = time.monotonic()
+    began = Stopwatch()
     wait_for_status(page, "e2e-long", "Running")
-    assert time.monotonic() - began < 10, "a click takes too long to start a run"
+    assert began.seconds < 10, "a click takes too long to start a run"
     expect(row(page, "e2e-long").locator("progress")).to_be_visible()
     page.wait_for_timeout(300)
     choose(page, "e2e-long", "Stop")
-    asked = time.monotonic()
+    asked = Stopwatch()
     wait_for_status(page, "e2e-long", "Stopped")
     # 5 s for the run, 3 s until the page looks again.
-    assert time.monotonic() - asked < 8.5
+    assert asked.seconds < 8.5
     expect(status(page, "e2e-long")).to_contain_text("backup-administrator")
     assert page.evaluate(SAME), "the page was loaded again"
     assert list(storage(live_console).glob("e2e-long_*/*")) == []

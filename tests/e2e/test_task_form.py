@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import NARROW, Open
-from tests.e2e.ways import create_manual, find, row
+from tests.e2e.ways import create_manual, find, press_ok, row
 
 pytestmark = pytest.mark.browser
 
@@ -58,7 +58,7 @@ def test_a_periodic_task_is_created_and_the_next_runs_follow_the_schedule(page: 
     incremental = page.get_by_label("Full backup at the first time and incremental backup subsequently")
     expect(incremental).to_be_disabled()
     page.get_by_label("Maximum Number of Backup Copies").fill("5")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.wait_for_url(re.compile("/backups/$"))
     expect(page.locator("#toasts")).to_contain_text("Task e2e-periodic created")
     find(page, "e2e-periodic")
@@ -90,7 +90,7 @@ def test_a_bad_field_keeps_what_was_typed_and_has_the_focus(page: Page) -> None:
     page.get_by_label("Username").fill("backup")
     page.locator("#id_password").fill("s3cret-of-mine")
     page.get_by_label("Server Shared Path").fill("/share/iotdb")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     address = page.get_by_label("Server IP Address")
     expect(address).to_be_focused()
     expect(address).to_have_value("fd12:20::18")
@@ -111,18 +111,18 @@ def test_two_people_who_edit_the_same_task(page: Page, open_page: Open) -> None:
         find(each, "e2e-conflict")
         each.get_by_label("Configure e2e-conflict").click()
     other.get_by_label("Maximum Number of Backup Copies").fill("11")
-    other.get_by_role("button", name="OK", exact=True).click()
+    press_ok(other)
     other.wait_for_url(re.compile("/backups/$"))
     page.watch.allow("409")  # type: ignore[attr-defined]
     page.get_by_label("Maximum Number of Backup Copies").fill("22")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Two people changed e2e-conflict")
     differing = page.get_by_role("row").filter(has_text="Maximum Number of Backup Copies")
     expect(differing).to_contain_text("22")
     expect(differing).to_contain_text("11")
     page.get_by_role("button", name="Keep editing with my values").click()
     expect(page.get_by_label("Maximum Number of Backup Copies")).to_have_value("22")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.wait_for_url(re.compile("/backups/$"))
     find(page, "e2e-conflict")
     expect(row(page, "e2e-conflict")).to_contain_text("0 / 22")
@@ -140,7 +140,7 @@ def test_a_task_is_created_without_script(open_page: Open) -> None:
     page.get_by_role("button", name="Show fields").click()
     page.get_by_label("Manual").check()
     page.get_by_label("Maximum Number of Backup Copies").fill("2")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.wait_for_url(re.compile("/backups/$"))
     find(page, "e2e-no-script")
     expect(row(page, "e2e-no-script")).to_contain_text("0 / 2")

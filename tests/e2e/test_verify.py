@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import NARROW
-from tests.e2e.ways import choose, create_manual, find
+from tests.e2e.ways import choose, create_manual, find, press_ok
 from tests.servers.openssh import PASSWORD, OpenSSH, openssh
 
 __all__ = ["openssh"]
@@ -43,7 +43,6 @@ def test_localdir_on_the_form_keeps_what_was_typed(page: Page, width: int) -> No
 
 
 @pytest.mark.server
-@pytest.mark.xdist_group("openssh")
 def test_sftp_from_the_first_key_to_the_saved_task(page: Page, openssh: OpenSSH) -> None:
     fill_sftp(page, openssh, "e2e-sftp", "/readable")
     page.locator(".form-actions [data-verify]").click()
@@ -62,7 +61,7 @@ def test_sftp_from_the_first_key_to_the_saved_task(page: Page, openssh: OpenSSH)
     page.get_by_role("button", name="Verify again").click()
     page.wait_for_selector(DONE)
     expect(page.locator("#verify-foot")).to_contain_text("7 OK")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.wait_for_url(re.compile("/backups/$"))
     find(page, "e2e-sftp")
     choose(page, "e2e-sftp", "Verify destination")
@@ -70,10 +69,9 @@ def test_sftp_from_the_first_key_to_the_saved_task(page: Page, openssh: OpenSSH)
 
 
 @pytest.mark.server
-@pytest.mark.xdist_group("openssh")
 def test_saving_asks_for_the_key_first(page: Page, openssh: OpenSSH) -> None:
     fill_sftp(page, openssh, "e2e-no-key", "/store")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     expect(page.get_by_role("alert")).to_contain_text("Verify the destination and confirm the host key first.")
 
 

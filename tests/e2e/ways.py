@@ -31,6 +31,12 @@ def find(page: Page, name: str) -> None:
     page.goto(f"backups/?q={name}")
 
 
+def press_ok(page: Page) -> None:
+    """Press OK once nothing is fetched or put in any more: a click misses what moves in that moment."""
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
+    page.get_by_role("button", name="OK", exact=True).click()
+
+
 def create_manual(page: Page, name: str, cluster: str = "plant", copies: int = 3) -> None:
     """Create a manual LocalDir task in the browser; ends on the list."""
     page.goto("backups/new/")
@@ -38,7 +44,7 @@ def create_manual(page: Page, name: str, cluster: str = "plant", copies: int = 3
     page.get_by_label("Backup Object").select_option(label=cluster)
     page.get_by_text("Executed manually").click()
     page.get_by_label("Maximum Number of Backup Copies").fill(str(copies))
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     page.wait_for_url(re.compile("/backups/$"))
 
 

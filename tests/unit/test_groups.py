@@ -38,7 +38,7 @@ def item(*marks: Any, fixtures: tuple[str, ...] = ()) -> pytest.Item:
         (item(SERVER, fixtures=("db", "openssh")), "untouched"),
         (item(SERVER, EMPTIED, pytest.mark.xdist_group("openssh").mark, fixtures=("db",)), "openssh"),
         (item(SERVER, fixtures=("db", "transactional_db", "samba")), "samba"),
-        (item(BROWSER, fixtures=("page", "openssh")), "browser"),
+        (item(BROWSER, SERVER, pytest.mark.xdist_group("openssh").mark, fixtures=("page", "openssh")), "browser"),
         (item(PROCESS, SERVER), "workers"),
         (item(SERVER, fixtures=("tmp_path", "portmapper")), "nfs"),
         (item(SERVER, fixtures=("hdfs_pair",)), "hdfs"),
