@@ -102,13 +102,15 @@ def _lead(subject: Subject) -> list[Action]:
 
 
 def _failed(subject: Subject) -> list[Action]:
-    task, cures = subject.task, subject.cures
-    if task is None:
-        return []
-    return [*of_error(task, cures), *cures.back_up(task), *cures.log(task)]
+    return list(after_failure(subject.task, subject.cures)) if subject.task else []
 
 
-def of_error(task: BackupTask, cures: Cures) -> list[Action]:
+def after_failure(task: BackupTask, cures: Cures) -> tuple[Action, ...]:
+    """Return what can be done after the last run of ``task`` failed."""
+    return (*_of_error(task, cures), *cures.back_up(task), *cures.log(task))
+
+
+def _of_error(task: BackupTask, cures: Cures) -> list[Action]:
     """Return the way to the field that has to change after the last run of ``task``, where there is one."""
     code = task.last_run.error_code if task.last_run else ""
     if task.last_reason.startswith(_OF_NODE) or code in _SOURCE:

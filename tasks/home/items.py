@@ -11,7 +11,8 @@ from django.urls import reverse
 from tasks.models import BackupTask, Cluster
 
 # The order of the page. Alarms stand at the place of their severity, times ten.
-SILENT, CRITICAL, MAJOR, NO_TASK, POSTPONED, NEVER, MINOR, NOT_PROVEN, SUGGESTION = -1, 0, 10, 12, 14, 16, 20, 22, 30
+SILENT, CRITICAL, MAJOR, FAILED, NO_TASK, POSTPONED, NEVER = -1, 0, 10, 11, 12, 14, 16
+MINOR, NOT_PROVEN, SUGGESTION = 20, 22, 30
 # What stands above this needs somebody now; a cluster of which it is said "needs you".
 PRESSING = MINOR
 # As many words as a button bears.

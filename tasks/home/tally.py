@@ -33,6 +33,7 @@ class TaskTally:
 
     total: int
     suspended: int
+    failed: int
     postponed: int
     never: int
     not_proven: int
@@ -50,6 +51,11 @@ class ClusterTally:
     protected: int
     proven: int
     without_task: int
+
+
+def failed() -> Q:
+    """Return the condition for tasks whose last run failed without an alarm: those that people start raise none."""
+    return Q(last_state=RunState.FAILED) & Q(~_told())
 
 
 def postponed(now: datetime) -> Q:
@@ -88,6 +94,7 @@ def of_tasks(sight: Sight) -> TaskTally:
         .aggregate(
             total=Count("pk"),
             suspended=Count("pk", filter=Q(suspended=True)),
+            failed=Count("pk", filter=failed()),
             postponed=Count("pk", filter=postponed(sight.now)),
             never=Count("pk", filter=never()),
             not_proven=Count("pk", filter=not_proven()),

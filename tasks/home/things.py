@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from tasks.home.cures import Subject
 from tasks.home.items import Cures
 from tasks.models import Alarm, BackupTask, Run
-from tasks.models.run import HEAVY
+from tasks.selectors import with_last_run
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Things:
             kind, _, number = alarm.subject.rpartition(" ")
             if kind in keys and number.isdigit():
                 keys[kind].add(int(number))
-        tasks = {f"task {task.pk}": task for task in with_run(Q(pk__in=keys["task"]))} if keys["task"] else {}
+        tasks = {f"task {task.pk}": task for task in _tasks(Q(pk__in=keys["task"]))} if keys["task"] else {}
         if keys["run"]:
             runs = dict(Run.objects.filter(pk__in=keys["run"]).values_list("pk", "task_id"))
-            owners = {task.pk: task for task in with_run(Q(pk__in=set(runs.values())))}
+            owners = {task.pk: task for task in _tasks(Q(pk__in=set(runs.values())))}
             tasks |= {f"run {run}": owners[key] for run, key in runs.items() if key in owners}
         return cls(tasks | (_only_tasks(keys["space"]) if keys["space"] else {}))
 
@@ -39,14 +39,12 @@ class Things:
         return Subject(alarm, cures, self.tasks.get(alarm.subject))
 
 
-def with_run(condition: Q) -> QuerySet[BackupTask]:
-    """Return the tasks with cluster and last run, without what may be large."""
-    heavy = (f"last_run__{name}" for name in HEAVY)
-    return BackupTask.objects.filter(condition).select_related("cluster", "last_run").defer(*heavy)
-
-
 def _only_tasks(spaces: set[int]) -> dict[str, BackupTask]:
     """Return the task of each destination at which one task alone stores."""
     another = BackupTask.objects.filter(space=OuterRef("space")).exclude(pk=OuterRef("pk"))
-    alone = with_run(Q(space__in=spaces)).filter(~Exists(another))
+    alone = _tasks(Q(space__in=spaces)).filter(~Exists(another))
     return {f"space {task.space_id}": task for task in alone}
+
+
+def _tasks(condition: Q) -> QuerySet[BackupTask]:
+    return with_last_run(BackupTask.objects.filter(condition))

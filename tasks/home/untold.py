@@ -1,4 +1,6 @@
-"""What no alarm tells: starts that were postponed, tasks that never ran, clusters without one, sets never proven."""
+"""What no alarm tells: runs that people started and that failed, starts that were postponed, tasks that never ran,
+clusters without one, sets that were never proven.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,14 @@ from django.db.models import Exists, OuterRef, Q
 
 from tasks import alarms
 from tasks.home import items
+from tasks.home.cures import after_failure
 from tasks.home.items import Cures, Item
 from tasks.home.sight import Sight
-from tasks.home.tally import NO_REMOTE, ClusterTally, TaskTally, never, not_proven, not_rehearsed, postponed
+from tasks.home.tally import NO_REMOTE, ClusterTally, TaskTally, failed, never, not_proven, not_rehearsed, postponed
 from tasks.models import BackupTask, Cluster, Node
 from tasks.moments import stamp
 from tasks.rows import below_status
+from tasks.selectors import with_last_run
 from tasks.states import Mode
 
 Make = Callable[[BackupTask, Cures], Item]
@@ -36,6 +40,7 @@ class Untold:
 def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int) -> Untold:
     """Return ``most`` at most of each kind; a query for each kind that is there, and two for clusters."""
     wanted: tuple[tuple[int, Q, Make], ...] = (
+        (tasks.failed, failed(), _failed),
         (tasks.postponed, postponed(sight.now), _postponed),
         (tasks.never, never(), _never),
         (tasks.not_proven, not_proven(), _not_proven),
@@ -44,8 +49,8 @@ def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int) ->
     found: list[tuple[BackupTask, Make]] = []
     for count, condition, make in wanted:
         if count:
-            tasks_of = sight.tasks().filter(condition).select_related("cluster").order_by("name")
-            found += [(task, make) for task in tasks_of[:most]]
+            rows = with_last_run(sight.tasks().filter(condition)).order_by("name")
+            found += [(task, make) for task in rows[:most]]
     total = sum(count for count, _, _ in wanted)
     if not clusters.without_task:
         return Untold(found, [], total)
@@ -53,12 +58,28 @@ def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int) ->
     mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
     nodes = Node.objects.filter(service__cluster=OuterRef("pk")).order_by()
     bare = sight.clusters().filter(~Exists(mine), ~Exists(alarmed))
-    rows = bare.annotate(has_nodes=Exists(nodes)).order_by("name")
-    return Untold(found, list(rows[:most]), total + bare.order_by().count())
+    first = bare.annotate(has_nodes=Exists(nodes)).order_by("name")
+    return Untold(found, list(first[:most]), total + bare.order_by().count())
 
 
 def _item(task: BackupTask, **told: object) -> Item:
     return Item(place=task.name, cluster_id=task.cluster_id, **told)  # type: ignore[arg-type]
+
+
+def _failed(task: BackupTask, cures: Cures) -> Item:
+    run = task.last_run
+    who = f" when {run.started_by_name} started it" if run and run.started_by_name else ""
+    return _item(
+        task,
+        rank=items.FAILED,
+        key=f"failed-{task.pk}",
+        title=f"{task.name} failed{who}",
+        cause=task.last_reason,
+        icon="fail",
+        css="ico-fail",
+        actions=after_failure(task, cures)[: items.MOST_ACTIONS],
+        since=task.last_ended_at,
+    )
 
 
 def _postponed(task: BackupTask, cures: Cures) -> Item:

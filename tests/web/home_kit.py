@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from tasks.models import BackupTask, Pulse
+from tasks import alarms
+from tasks.models import Alarm, BackupTask, Pulse, Run
+from tasks.permissions import ADMINISTRATOR
+from tasks.states import RunState
+from tests.conftest import Login, MakeRun, MakeTask
 from tests.web.list_kit import squeezed
 
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 # Noon of a day in autumn: nothing here depends on when the tests run.
 NOON = datetime(2026, 11, 24, 11, 0, 30, tzinfo=UTC)
 SFTP = {"server_ip": "10.20.4.18", "port": 22, "username": "svc", "shared_path": "/backup/iotdb"}
@@ -42,6 +48,22 @@ def heading(text: str) -> str:
     found = re.search(r"<h1>(.*?)</h1>", text)
     assert found
     return words(found[1])
+
+
+def part(text: str, key: str) -> str:
+    """Return the section with that id."""
+    found = re.search(rf'<(section|dl)[^>]*id="{key}".*?</\1>', text)
+    assert found, key
+    return found[0]
+
+
+def strips(text: str) -> dict[str, list[str]]:
+    """Return what the strips of a page say, by task."""
+    found = re.findall(r'<svg class="strip" role="img" aria-label="(.*?), last (24 hours|30 days): (.*?)"', text)
+    named: dict[str, list[str]] = {}
+    for name, _, says in found:
+        named.setdefault(name, []).append(says)
+    return named
 
 
 def words(markup: str) -> str:
@@ -85,3 +107,45 @@ def well(task: BackupTask, **fields: Any) -> BackupTask:
     BackupTask.objects.filter(pk=task.pk).update(**values | fields)
     task.refresh_from_db()
     return task
+
+
+# --- What a test module takes by importing it -------------------------------------------------------------------------
+@pytest.fixture(autouse=True)
+def now(db: None, monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Noon, with workers that are alive."""
+    return stop_the_clock(monkeypatch)
+
+
+@pytest.fixture
+def admin(login: Login) -> Client:
+    """The browser of somebody who may do everything."""
+    return login(ADMINISTRATOR)
+
+
+@pytest.fixture
+def safe(make_task: MakeTask, make_run: MakeRun, now: datetime) -> BackupTask:
+    """A task of which nothing is to be said."""
+    task = make_task("east-daily", path_type="SFTP", destination=SFTP)
+    make_run(task, at=now - 2 * HOUR)
+    return well(task)
+
+
+def only(client: Client) -> Todo:
+    """Return the one thing that needs attention."""
+    found = todos(home(client))
+    assert len(found) == 1, found
+    return found[0]
+
+
+def raise_of(code: str, task: BackupTask, cause: str = "It went wrong.", **fields: Any) -> Alarm:
+    """Raise an alarm of ``task``, or of another ``subject``."""
+    values = {"place": task.name, "cluster": task.cluster, "link": reverse("task-history", args=[task.pk])} | fields
+    subject = values.pop("subject", f"task {task.pk}")
+    return alarms.raise_alarm(code, subject, cause=cause, cure="Do it.", **values)
+
+
+def fail(task: BackupTask, make_run: MakeRun, code: str, reason: str) -> Run:
+    """Let the schedule have started a run of ``task`` that failed."""
+    run = make_run(task, RunState.FAILED, timezone.now() - HOUR, error_code=code, reason=reason, trigger="schedule")
+    raise_of("backup-failed", task, reason)
+    return run
