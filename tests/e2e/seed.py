@@ -36,6 +36,7 @@ def main(directory: Path) -> None:
     call_command("migrate", verbosity=0)
     _people()
     _inventory(directory)
+    _limited()
     _history()
     restorations.seed(directory)
     messages.seed()
@@ -64,6 +65,16 @@ def _inventory(directory: Path) -> None:
     depot = Cluster.objects.create(name="depot", note="Takes long to back up")
     service = Service.objects.create(cluster=depot, name="IoTDB")
     Node.objects.create(service=service, name="node1", home=str(_big_home(home, directory / "big-home")))
+
+
+def _limited() -> None:
+    from django.contrib.auth.models import Group, User
+
+    from tasks.models import Cluster, Person
+
+    user = User.objects.create_user("depot-keeper", "keeper@example.org", PASSWORD, first_name="Kim")
+    user.groups.set(Group.objects.filter(name__in=("Operator", "Restore Administrator")))
+    Person.objects.create(user=user, limited=True).clusters.set(Cluster.objects.filter(name="depot"))
 
 
 def _big_home(home: Path, big: Path) -> Path:

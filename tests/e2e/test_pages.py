@@ -35,6 +35,11 @@ PAGES = {
     "notification-webhook": "channels/new/?kind=webhook",
     "notification-service": "channels/new/?kind=url",
     "notifications-system": "system/notifications/",
+    "password": "settings/password/",
+    "sessions": "settings/sessions/",
+    "people": "people/",
+    "people-nobody-found": "people/?q=no-such-person",
+    "person-new": "people/new/",
     "management-nodes": "system/nodes/",
     "maintenance": "system/maintenance/",
     "restorations": "restorations/",
@@ -64,6 +69,10 @@ FROM_CLUSTERS = {
 }
 
 
+FROM_PEOPLE = {
+    "person": lambda page: page.get_by_role("link", name="depot-keeper", exact=True).click(),
+    "person-edit": lambda page: page.get_by_label("Edit depot-keeper").click(),
+}
 FROM_RESTORATIONS = {
     "restoration-unused": lambda page: page.get_by_role("link", name="attic-unused", exact=True).click(),
     "restoration-restored": lambda page: page.get_by_role("link", name="attic-restored", exact=True).click(),
@@ -105,6 +114,9 @@ def open_named(page: Page, name: str) -> None:
     elif name in FROM_RESTORATIONS:
         page.goto("restorations/")
         FROM_RESTORATIONS[name](page)
+    elif name in FROM_PEOPLE:
+        page.goto("people/?q=depot")
+        FROM_PEOPLE[name](page)
     elif name in FROM_CLUSTERS:
         page.goto("clusters/")
         FROM_CLUSTERS[name](page)
@@ -126,7 +138,10 @@ def serious(page: Page, *, colours_only: bool = False) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", [*LOGGED_OUT, *PAGES, *FROM_LIST, *FROM_HISTORY, *FROM_CLUSTERS, *FROM_RESTORATIONS])
+EVERY = [*LOGGED_OUT, *PAGES, *FROM_LIST, *FROM_HISTORY, *FROM_CLUSTERS, *FROM_PEOPLE, *FROM_RESTORATIONS]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(open_page: Open, name: str) -> None:
     page = open_page(who="" if name in LOGGED_OUT else "administrator")
     open_named(page, name)
