@@ -25,6 +25,7 @@ PAGES = {
     "alarms-cleared": "alarms/cleared/",
     "alarms-rules": "alarms/rules/",
     "alarm-acknowledge-page": "alarms/1/acknowledge/",
+    "alarms-acknowledge-page": "alarms/acknowledge/",
     "audit": "audit/",
     "audit-filters": "audit/?kind=user&result=refused",
     "clusters": "clusters/",

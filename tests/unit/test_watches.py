@@ -66,6 +66,18 @@ def test_a_task_that_nothing_started_is_overdue_until_its_next_success(daily: Ba
     assert raised("task-overdue") == []
 
 
+def test_the_cause_is_that_of_the_last_start(daily: BackupTask) -> None:
+    dispatch.tick(NOW + HOUR)
+    assert "the start was 1 h late" in alarms.uncleared().get().cause
+    dispatch.tick(NOW + DAY + 5 * MINUTE)
+    alarm = alarms.uncleared().get()
+    assert "the start was 5 min late" in alarm.cause and "due at 2026-06-01 03:00 +02:00" in alarm.cause
+    assert (alarm.raised_at, alarm.renewed_at) == (NOW + HOUR, NOW + DAY + 5 * MINUTE)
+    dispatch.tick(NOW + DAY + 6 * MINUTE)
+    alarm.refresh_from_db()
+    assert alarm.renewed_at == NOW + DAY + 5 * MINUTE
+
+
 def test_a_failed_scheduled_run_has_its_own_alarm_and_no_second_one(daily: BackupTask) -> None:
     dispatch.tick(NOW)
     end(Run.objects.get(), RunState.FAILED, NOW + MINUTE)

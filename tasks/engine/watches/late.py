@@ -24,15 +24,17 @@ def watch(now: datetime) -> int:
     A task of which the last scheduled run failed has its alarm for that already, and gets none besides. None is raised
     during maintenance, nor so soon after it that no run can have made up for it.
     """
-    late = BackupTask.objects.filter(is_overdue(now)).order_by("expected_at", "pk").values_list("pk", flat=True)
-    rows = alarms.uncleared().filter(code__in=(CODE, _FAILED)).values_list("code", "subject")
-    told = {_FAILED: set[str](), CODE: set[str]()}
-    for code, subject in rows:
-        told[code].add(subject)
-    subjects = [f"task {pk}" for pk in late]
-    wanted = [one for one in subjects if one in told[CODE] or one not in told[_FAILED]]
-    reconcile(CODE, wanted, lambda new: _describe(new, now), now)
-    return len(subjects)
+    late = BackupTask.objects.filter(is_overdue(now)).order_by("expected_at", "pk")
+    rows = alarms.uncleared().filter(code__in=(CODE, _FAILED)).values_list("code", "subject", "renewed_at")
+    told: dict[str, dict[str, datetime]] = {_FAILED: {}, CODE: {}}
+    for code, subject, renewed_at in rows:
+        told[code][subject] = renewed_at
+    started = {f"task {pk}": at for pk, at in late.values_list("pk", "last_started_at")}
+    wanted = [one for one in started if one in told[CODE] or one not in told[_FAILED]]
+    # Another start has come and gone since, and the cause is a newer one.
+    changed = {one for one in told[CODE] if (at := started.get(one)) is not None and at > told[CODE][one]}
+    reconcile(CODE, wanted, lambda new: _describe(new, now), now, changed)
+    return len(started)
 
 
 def _describe(subjects: list[str], now: datetime) -> Mapping[str, Told]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 
@@ -16,16 +16,16 @@ AT_ONCE = 100
 Describe = Callable[[list[str]], Mapping[str, Told]]
 
 
-def reconcile(code: str, wanted: Iterable[str], describe: Describe, now: datetime) -> int:
+def reconcile(code: str, wanted: Iterable[str], describe: Describe, now: datetime, changed: Container[str] = ()) -> int:
     """Have the alarm ``code`` raised of the subjects ``wanted`` and of no others; return how many are to be raised yet.
 
     ``describe`` tells of subjects that are new, ``AT_ONCE`` at most; one that it leaves out is not raised. What is
-    raised already stays as it was told.
+    raised already stays as it was told, but for subjects that ``changed`` since.
     """
     wanted = dict.fromkeys(wanted)
     raised = _raised(code)
     _clear(code, raised.keys() - wanted.keys(), now)
-    new = [subject for subject in wanted if subject not in raised]
+    new = [subject for subject in wanted if subject not in raised or subject in changed]
     for subject, told in describe(new[:AT_ONCE]).items():
         alarms.raise_alarm(code, subject, **vars(told), now=now)
     return max(0, len(new) - AT_ONCE)

@@ -8,9 +8,10 @@ hour, as FusionInsight does; that the cause of a raised alarm is gone is seen by
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -29,6 +30,7 @@ CODE = "no-remote-task"
 HOUR = timedelta(hours=1)
 _PULSE = "remote tasks looked for"
 _NAMED = 3
+Own = Callable[[str], bool]
 
 
 @dataclass
@@ -78,18 +80,21 @@ def _look(clusters: QuerySet[Cluster], now: datetime) -> Iterable[Coverage]:
     pairs = BackupTask.services.through.objects.filter(backuptask__in=tasks.filter(all_services=False).order_by())
     for task_id, service_id in pairs.values_list("backuptask_id", "service_id"):
         assigned[task_id].add(service_id)
-    for task in tasks.iterator(chunk_size=1000):
-        if task.cluster_id in found:
-            _count(found[task.cluster_id], task, assigned[task.pk], now)
+    own = cache(is_own)
+    for task in tasks.defer("sealed_secrets", "outcomes", "proof_problem").iterator(chunk_size=1000):
+        coverage = found.get(task.cluster_id)
+        # One that lacks nothing any more needs no further look.
+        if coverage is not None and coverage.services:
+            _count(coverage, task, assigned[task.pk], own, now)
     return found.values()
 
 
-def _count(coverage: Coverage, task: BackupTask, assigned: set[int], now: datetime) -> None:
+def _count(coverage: Coverage, task: BackupTask, assigned: set[int], own: Own, now: datetime) -> None:
     """Take the services of ``task`` off those that lack one, or note why it does not count."""
     servers = _servers(task)
     if not servers:
         return
-    doubt = _doubt(coverage, task, servers, now)
+    doubt = _doubt(coverage, task, servers, own, now)
     if doubt:
         coverage.doubts.append(doubt)
     elif task.all_services:
@@ -106,10 +111,10 @@ def _servers(task: BackupTask) -> list[str]:
         return []
 
 
-def _doubt(coverage: Coverage, task: BackupTask, servers: list[str], now: datetime) -> str:
-    if all(is_own(server) for server in servers):
+def _doubt(coverage: Coverage, task: BackupTask, servers: list[str], own: Own, now: datetime) -> str:
+    if all(own(server) for server in servers):
         return f"{task.name} sends to {servers[0]}, which is this machine."
-    if all(server in coverage.hosts or is_own(server) for server in servers):
+    if all(server in coverage.hosts or own(server) for server in servers):
         return f"{task.name} sends to {servers[0]}, which is a host of the cluster itself."
     if task.suspended:
         return f"{task.name} is suspended."
