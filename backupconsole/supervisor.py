@@ -89,6 +89,7 @@ class Supervisor:
         def look() -> None:
             nonlocal watch, reason
             self._beat()
+            self._look_out()
             watch = watch or Watch(group)
             reason = watch.look()
 
@@ -101,10 +102,13 @@ class Supervisor:
 
     def _beat(self) -> None:
         if time.monotonic() - self._beaten >= BEAT_SECONDS:
-            now = timezone.now()
-            Pulse.beat("supervisor", now, worker_name())
-            self._lookout.saw(silence.workers_now(now), now)
+            Pulse.beat("supervisor", timezone.now(), worker_name())
             self._beaten = time.monotonic()
+
+    def _look_out(self) -> None:
+        """Raise the alarm where the workers do not tick for long, however often they are started again."""
+        now = timezone.now()
+        self._lookout.saw(silence.workers_now(now), now)
 
     def _working(self) -> set[int]:
         pids: set[int] = set()

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from tasks import alarms
+from tasks.engine import dispatch
 from tasks.engine.watches import silence
 from tasks.engine.watches.silence import Lookout
 from tasks.models import Alarm
@@ -48,6 +49,8 @@ def test_workers_that_stand_still_are_told_of_by_a_page_until_they_go_on(
     finally:
         for pid in everybody:
             with_signal(pid, signal.SIGCONT)
+    # Not waiting for the minute.
+    dispatch.request_tick()
     until(lambda: not raised(), 90, f"a tick that clears it\n{workers.text()}")
     assert Alarm.objects.get(code="workers-silent").cleared_by == alarms.CONSOLE
     assert os.path.exists(f"/proc/{supervisor.pid}")

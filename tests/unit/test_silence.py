@@ -132,9 +132,9 @@ def test_the_supervisor_raises_it(clock: Clock) -> None:
     supervisor._lookout = Lookout(clock)
     Pulse.beat("tick", timezone.now() - 2 * MINUTE)
     supervisor._beat()
-    supervisor._beaten -= 60
+    supervisor._look_out()
     clock.now += SURE
-    supervisor._beat()
+    supervisor._look_out()
     assert raised()[0].cure.startswith("Wait a minute. If this notice stays, read the log of the workers on ")
 
 
