@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "crispy_bootstrap5",
     "django_htmx",
     "csp",
+    "axes",
     "tasks",
 ]
 MIDDLEWARE = [
@@ -87,7 +88,12 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "tasks.middleware.ViewerZoneMiddleware",
     "tasks.gate.GateMiddleware",
+    "tasks.auditing.middleware.RefusalMiddleware",
+    "tasks.lockout.middleware.KnownBrowserMiddleware",
+    # The last one, as django-axes wants it: its answer to who is locked out passes all the others.
+    "axes.middleware.AxesMiddleware",
 ]
+CSRF_FAILURE_VIEW = "tasks.auditing.middleware.csrf_failure"
 ROOT_URLCONF = "backupconsole.urls"
 WSGI_APPLICATION = "backupconsole.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [
@@ -118,6 +124,22 @@ STORAGES = {
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+# So many wrong passwords of one name at one address, or of all names at one address, and further attempts are refused
+# for LOCKOUT_MINUTES, in which they are not counted. Never by name alone: see tasks.lockout.
+LOCKOUT_FAILURES = env_int("LOCKOUT_FAILURES", 5, least=1)
+LOCKOUT_ADDRESS_FAILURES = env_int("LOCKOUT_ADDRESS_FAILURES", 50, least=1)
+LOCKOUT_MINUTES = env_int("LOCKOUT_MINUTES", 15, least=1)
+AUTHENTICATION_BACKENDS = ["tasks.lockout.handler.LockoutBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_HANDLER = "tasks.lockout.handler.LockoutHandler"
+AXES_LOCKOUT_CALLABLE = "tasks.lockout.response.locked_out"
+AXES_CLIENT_IP_CALLABLE = "tasks.lockout.attempt.network_of"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = LOCKOUT_FAILURES
+AXES_COOLOFF_TIME = timedelta(minutes=LOCKOUT_MINUTES)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+# Names that were typed are not for its log; it keeps nothing but the counts, and has no pages.
+AXES_VERBOSE = AXES_ENABLE_ADMIN = AXES_ENABLE_ACCESS_FAILURE_LOG = False
+AXES_DISABLE_ACCESS_LOG = True
 # The last passwords of a person, the present one among them, are not taken again.
 PASSWORD_MIN_LENGTH = env_int("PASSWORD_MIN_LENGTH", 10, least=8)
 PASSWORD_HISTORY = env_int("PASSWORD_HISTORY", 5, least=1)
@@ -246,6 +268,6 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env_str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}, "django-q": {"level": "WARNING"}},
+    "loggers": {"django.request": {"level": "ERROR"}, "django-q": {"level": "WARNING"}, "axes": {"level": "ERROR"}},
 }
 HOST_NAME = env_str("HOST_NAME") or os.uname().nodename

@@ -35,6 +35,7 @@ _SECTIONS = {
     "rehearsal": "system",
     "maintenance": "system",
     "people": "people",
+    "lockout": "people",
     "person": "people",
 }
 

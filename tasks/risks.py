@@ -27,7 +27,10 @@ _VERBS = {
     "accept audit findings": Risk.CRITICAL,
     "find foreign events": Risk.CRITICAL,
     "lock out": Risk.MAJOR,
+    "create user": Risk.MAJOR,
     "change own password": Risk.MINOR,
+    "change own profile": Risk.NOTICE,
+    "set notification level": Risk.NOTICE,
     "stop run": Risk.MAJOR,
     "suspend task": Risk.MAJOR,
     "clear alarm": Risk.MINOR,
@@ -56,7 +59,7 @@ _FIRST_WORDS = {
     "find": Risk.NOTICE,
     "rehearse": Risk.NOTICE,
     "open": Risk.NOTICE,
-    "send": Risk.NOTICE,
+    "test": Risk.NOTICE,
 }
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tasks import sessions
 from tasks.audit import Actor, address_of, record
-from tasks.models import AuditEvent
+from tasks.auditing.refusals import record_refusal
 
 # What was typed as a name may be a password in the wrong field: only names that exist are written down.
 UNKNOWN = "unknown account"
@@ -41,9 +41,9 @@ def logged_out(sender: Any, request: HttpRequest | None, user: User | None, **kw
 
 @receiver(user_login_failed, dispatch_uid="audit refused login")
 def login_failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
-    """Record an attempt that was refused, with the account if there is one of that name."""
+    """Record an attempt that was refused, with the account if there is one of that name; a flood only by its number."""
     name = str(credentials.get(User.USERNAME_FIELD, ""))
     known = User.objects.filter(username=name).first()
     target = known or User(username=UNKNOWN)
     actor = Actor(target.get_username(), known, _address(request))
-    record(actor, "log in", target, result=AuditEvent.Result.REFUSED)
+    record_refusal(actor, "log in", target, "locked out" if getattr(request, "axes_locked_out", False) else "")

@@ -14,6 +14,7 @@ from tasks.views import (
     findsets,
     home,
     inventory,
+    lockouts,
     mailserver,
     maintenance,
     node,
@@ -132,6 +133,9 @@ urlpatterns = [
     path("people/<int:pk>/disable/", people.disable, name="person-disable"),
     path("people/<int:pk>/enable/", people.enable, name="person-enable"),
     path("people/<int:pk>/sessions/end/", people.end_sessions, name="person-sessions-end"),
+    path("people/<int:pk>/lockouts/end/", lockouts.end_of_person, name="person-lockouts-end"),
+    path("lockouts/", lockouts.lockouts, name="lockouts"),
+    path("lockouts/<int:pk>/end/", lockouts.end, name="lockout-end"),
     # Clusters
     path("clusters/", inventory.cluster_list, name="clusters"),
     path("clusters/new/", inventory.cluster_new, name="cluster-new"),

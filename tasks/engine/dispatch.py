@@ -18,6 +18,7 @@ from django.db.models import Case, Q, When
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
+from tasks.auditing.refusals import close_counts
 from tasks.auditing.watch import look_after
 from tasks.engine import proofs, spaces
 from tasks.engine.clockback import put_right
@@ -29,6 +30,7 @@ from tasks.engine.restore.settling import queue_rollbacks
 from tasks.engine.sweep import sweep_spool
 from tasks.engine.watches import clocks, silence
 from tasks.engine.watching import WATCHES
+from tasks.lockout import standing
 from tasks.maintenance import lapse
 from tasks.models import BackupTask, Maintenance, Pulse, Run
 from tasks.models.run import PROOFS
@@ -80,6 +82,8 @@ def tick(now: datetime) -> None:
     _step("spool", sweep_spool)
     _step("space", lambda: spaces.watch(now))
     _step("safety copies", lambda: remove_expired(now))
+    _step("lockouts", lambda: standing.look_after(now))
+    _step("refusals", lambda: close_counts(now))
     _step("audit", lambda: look_after(now))
 
 

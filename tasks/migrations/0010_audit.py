@@ -74,7 +74,6 @@ class Migration(migrations.Migration):
                         choices=[
                             ("pair", "Person at an address"),
                             ("address", "Address"),
-                            ("person", "Person, from unknown addresses"),
                         ],
                         max_length=7,
                     ),
@@ -93,7 +92,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("key", models.CharField(max_length=64, unique=True)),
-                ("who", models.CharField(db_index=True, max_length=24)),
+                ("who", models.CharField(db_index=True, max_length=40)),
                 ("opened_at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
                 ("last_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("times", models.PositiveIntegerField(default=0)),

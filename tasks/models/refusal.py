@@ -17,7 +17,7 @@ class RefusalCount(models.Model):
 
     key = models.CharField(max_length=64, unique=True)
     # Whose they are, for nobody's may be more than a few at a time.
-    who = models.CharField(max_length=24, db_index=True)
+    who = models.CharField(max_length=40, db_index=True)
     opened_at = models.DateTimeField(default=timezone.now, db_index=True)
     last_at = models.DateTimeField(default=timezone.now)
     times = models.PositiveIntegerField(default=0)
@@ -38,7 +38,6 @@ class Lockout(models.Model):
 
         PAIR = "pair", "Person at an address"
         ADDRESS = "address", "Address"
-        PERSON = "person", "Person, from unknown addresses"
 
     rule = models.CharField(max_length=7, choices=Rule.choices)
     name_key = models.CharField(max_length=80, blank=True)

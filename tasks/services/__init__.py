@@ -19,6 +19,7 @@ from tasks.services.inventory import (
     save_service,
     verify_node,
 )
+from tasks.services.lockouts import end_lockout, end_lockouts
 from tasks.services.maintenance import change_maintenance, end_maintenance, set_maintenance
 from tasks.services.people import (
     PersonDraft,
@@ -80,6 +81,8 @@ __all__ = [
     "end_maintenance",
     "end_session",
     "end_sessions",
+    "end_lockout",
+    "end_lockouts",
     "find_sets",
     "rehearse",
     "remove_safety_copies",

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from tasks import audit
 from tasks.audit import Actor, Entry
+from tasks.auditing.refusals import record_refusal
 from tasks.errors import Refused
 from tasks.models import AuditEvent, BackupTask
 from tasks.services.common import require
@@ -59,6 +60,7 @@ def do_one(actor: Actor, verb: TaskVerb, task: BackupTask, now: datetime) -> Cha
     require(actor, verb.permission, verb.name, task)
     applied = apply(actor, verb, [task.pk], now)
     for refusal in applied.refused:
+        record_refusal(actor, verb.name, task, refusal.why.message)
         raise refusal.why
     return applied.done[0][1]
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 
-from tasks import audit
 from tasks.audit import Actor
-from tasks.models import AuditEvent
+from tasks.auditing.refusals import OnRecord, record_refusal
 
 
 def require(actor: Actor, permission: str, verb: str, target: Model) -> None:
-    """Raise ``PermissionDenied``, and put the attempt on record, unless the actor has ``permission``.
+    """Raise ``PermissionDenied``, with the attempt on record, unless the actor has ``permission``.
 
     The cluster of ``target`` has to be one that the actor may see: pages do not find others, and this is the second
     guard behind them.
@@ -25,8 +23,8 @@ def require(actor: Actor, permission: str, verb: str, target: Model) -> None:
         note = "the cluster is not one of theirs"
     else:
         note = f"needs {permission}"
-    audit.record(actor, verb, target, result=AuditEvent.Result.REFUSED, note=note)
-    raise PermissionDenied(f"{actor.name} may not do this: {verb} {target}.")
+    record_refusal(actor, verb, target, note)
+    raise OnRecord(f"{actor.name} may not do this: {verb} {target}.")
 
 
 def values_of(thing: Model, fields: tuple[str, ...]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from storage.judging import host_key_check
 from storage.registry import get_path_type
 from tasks import alarms, audit, permissions, scope, sources
 from tasks.audit import Actor
+from tasks.auditing.refusals import on_record_when_refused
 from tasks.engine.archive.manifest import MANIFEST_NAME
 from tasks.engine.restore import standing
 from tasks.engine.snapshot import node_spec
@@ -168,6 +169,7 @@ def _stored(node: Node | None) -> dict[str, str]:
         return {}
 
 
+@on_record_when_refused("delete cluster")
 def delete_cluster(actor: Actor, cluster: Cluster) -> None:
     """Remove a cluster that no task, not even a deleted one with history, refers to."""
     require(actor, permissions.INVENTORY, "delete cluster", cluster)
@@ -187,6 +189,7 @@ def delete_cluster(actor: Actor, cluster: Cluster) -> None:
         _delete(actor, cluster, _CLUSTER)
 
 
+@on_record_when_refused("delete service")
 def delete_service(actor: Actor, service: Service) -> None:
     """Remove a service and its nodes, unless a task was assigned to it or it is the last one."""
     require(actor, permissions.INVENTORY, "delete service", service)
@@ -201,6 +204,7 @@ def delete_service(actor: Actor, service: Service) -> None:
         _delete(actor, service, _SERVICE)
 
 
+@on_record_when_refused("delete node")
 def delete_node(actor: Actor, node: Node) -> None:
     """Remove a node; its files are no longer backed up from the next run on."""
     require(actor, permissions.INVENTORY, "delete node", node)

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from tasks import audit, people, permissions
 from tasks.audit import Actor
+from tasks.auditing.refusals import on_record_when_refused
 from tasks.errors import EditConflict, Refused
 from tasks.models import Cluster, Person, PersonSession
 from tasks.passwords import random_password
@@ -56,6 +57,7 @@ def create_person(actor: Actor, draft: PersonDraft) -> tuple[User, str]:
     return user, password
 
 
+@on_record_when_refused("change user")
 def change_person(actor: Actor, user: User, version: int, draft: PersonDraft) -> User:
     """Change names, roles and clusters of a person who was read at ``version``; the username stays.
 
@@ -81,6 +83,7 @@ def change_person(actor: Actor, user: User, version: int, draft: PersonDraft) ->
     return current
 
 
+@on_record_when_refused("set one-time password")
 def set_one_time_password(actor: Actor, user: User) -> str:
     """Give a person a new password that has to be changed at the next login, and return it; their sessions end."""
     verb = "set one-time password"
@@ -95,6 +98,7 @@ def set_one_time_password(actor: Actor, user: User) -> str:
     return password
 
 
+@on_record_when_refused("disable user")
 def disable_person(actor: Actor, user: User) -> None:
     """Let a person in no more and end their sessions; roles, records and what runs by their order stay.
 
@@ -112,6 +116,7 @@ def disable_person(actor: Actor, user: User) -> None:
         audit.record(actor, verb, current, before={"active": True}, after={"active": False}, note=_ended(current))
 
 
+@on_record_when_refused("enable user")
 def enable_person(actor: Actor, user: User) -> None:
     """Let a disabled person in again, with the roles and the password they had."""
     verb = "enable user"

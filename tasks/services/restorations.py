@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tasks import alarms, audit, permissions
 from tasks.audit import Actor
+from tasks.auditing.refusals import on_record_when_refused
 from tasks.engine import dispatch
 from tasks.engine.place import destination_of
 from tasks.engine.record import copy_to_task
@@ -124,6 +125,7 @@ def _create(actor: Actor, draft: RestorationDraft, now: datetime, source: Run | 
     return restoration
 
 
+@on_record_when_refused("start restoration")
 def start_restoration(actor: Actor, restoration: Restoration, now: datetime) -> Run:
     """Queue a run of a restoration task: Start, and Retry after it failed.
 
@@ -134,6 +136,7 @@ def start_restoration(actor: Actor, restoration: Restoration, now: datetime) -> 
     return _queue(actor, restoration, Kind.RESTORE, "start restoration", now)
 
 
+@on_record_when_refused("roll back")
 def roll_back(actor: Actor, restoration: Restoration, now: datetime) -> Run:
     """Queue the way back of a restoration whose outcome is *Unknown*.
 
@@ -170,6 +173,7 @@ def _queue(actor: Actor, restoration: Restoration, kind: Kind, verb: str, now: d
     return run
 
 
+@on_record_when_refused("confirm restoration")
 def confirm_restoration(actor: Actor, run: Run, typed: str, now: datetime) -> None:
     """Let a restoration that waits for it go on: from here on IoTDB is stopped and its metadata replaced.
 
@@ -188,6 +192,7 @@ def confirm_restoration(actor: Actor, run: Run, typed: str, now: datetime) -> No
         audit.record(actor, "confirm restoration", run.thing, note=f"run {run.pk}")
 
 
+@on_record_when_refused("delete restoration")
 def delete_restoration(actor: Actor, restoration: Restoration, now: datetime) -> None:
     """Remove a restoration task from the list; its history and its safety copies stay known.
 

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from tasks import audit, permissions
 from tasks.audit import Actor
+from tasks.auditing.refusals import on_record_when_refused
 from tasks.engine import dispatch
 from tasks.engine.record import Outcome, finish, lock_task_of, write_line
 from tasks.errors import Refused
@@ -31,6 +32,7 @@ def back_up_now(actor: Actor, task: BackupTask, now: datetime) -> Run:
     return run
 
 
+@on_record_when_refused("stop run")
 def stop_run(actor: Actor, run: Run, now: datetime) -> None:
     """Stop a run: one that waits ends at once, one that runs is told to and ends within seconds.
 

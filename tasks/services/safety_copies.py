@@ -8,6 +8,7 @@ from django.db import transaction
 
 from tasks import audit, permissions
 from tasks.audit import Actor
+from tasks.auditing.refusals import on_record_when_refused
 from tasks.engine import dispatch
 from tasks.engine.restore import standing
 from tasks.errors import Refused
@@ -17,6 +18,7 @@ from tasks.services.restorations import locked_restoration
 from tasks.states import ACTIVE, RunState
 
 
+@on_record_when_refused("remove safety copies")
 def remove_safety_copies(actor: Actor, run: Run, typed: str, now: datetime) -> None:
     """Have all safety copies of a restoration run removed; the workers do it at once, and it cannot be undone.
 

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from storage.registry import get_path_type
 from tasks import alarms, audit, permissions
 from tasks.audit import Actor
+from tasks.auditing.refusals import on_record_when_refused
 from tasks.engine import hostkeys
 from tasks.engine.watches import clocks
 from tasks.errors import EditConflict, Refused
@@ -61,6 +62,7 @@ def create_task(actor: Actor, draft: TaskDraft, now: datetime) -> BackupTask:
     return task
 
 
+@on_record_when_refused("configure task")
 def configure_task(actor: Actor, task: BackupTask, version: int, draft: TaskDraft, now: datetime) -> BackupTask:
     """Change a task that was read at ``version``; a run that is under way goes on with what it started with.
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from storage.errors import ConsoleError
 from tasks import people, peoplelist, permissions, services, sessions
 from tasks.audit import actor_of
+from tasks.lockout.standing import lockouts_of
 from tasks.peoplelist import PeopleState, Row
 from tasks.views.common import needs, tell_refusal
 
@@ -45,6 +46,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "cannot": people.cannot_look_after(actor, user),
         "sessions": list(sessions.live(user, now)),
         "mine": sessions.session_of(request),
+        "lockouts": list(lockouts_of(user)),
     }
     return render(request, "people/person.html", context)
 
