@@ -27,6 +27,7 @@ PAGES = {
     "alarm-acknowledge-page": "alarms/1/acknowledge/",
     "alarms-acknowledge-page": "alarms/acknowledge/",
     "audit": "audit/",
+    "lockouts": "lockouts/",
     "audit-filters": "audit/?kind=user&result=refused",
     "clusters": "clusters/",
     "cluster-new": "clusters/new/",

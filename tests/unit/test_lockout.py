@@ -1,4 +1,4 @@
-"""A thousand guesses, by one user, many users, many addresses and a spoofed header; and nobody is locked out for ever."""
+"""A thousand guesses: one user, many users, many addresses, a spoofed header; and nobody is locked out for ever."""
 
 from __future__ import annotations
 
