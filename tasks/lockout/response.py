@@ -25,4 +25,6 @@ def locked_out(request: HttpRequest, response: HttpResponse | None, credentials:
         "next": request.POST.get("next", ""),
         "locked": {"minutes": minutes, "whole_address": bool(lockout and lockout.rule == Lockout.Rule.ADDRESS)},
     }
-    return render(request, "login.html", context, status=429, headers={"Retry-After": str(minutes * 60)})
+    answer = render(request, "login.html", context, status=429)
+    answer.headers["Retry-After"] = str(minutes * 60)
+    return answer

@@ -107,7 +107,7 @@ def test_lockouts_are_listed_and_ended(login: Login, operator: User) -> None:
     assert "Nobody is locked out" in read(client, "/lockouts/")
     assert not AccessAttempt.objects.exists()
     ended = AuditEvent.objects.filter(verb="end lockout", actor="administrator").order_by("pk")
-    assert [event.target for event in ended] == ["operator", "unknown account", "198.51.100.7"]
+    assert {event.target for event in ended} == {"operator", "unknown account", "198.51.100.7"}
     assert try_in_vain(times=1).status_code == 200
 
 
