@@ -200,6 +200,7 @@ VERBS: dict[str, Verb] = {
 OF_NO_CLUSTER = {"set_maintenance", "change_maintenance", "end_maintenance", "do_in_bulk"} | {
     "create_person", "change_person", "set_one_time_password", "disable_person", "enable_person",
     "change_own_profile", "change_own_password", "end_session", "end_sessions",
+    "end_lockout", "end_lockouts",
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ Query = tuple[str, dict[str, Any]]
 OF_NO_CLUSTER = {
     "notification-channel", "notification-channel-test", "notification-channel-try", "notification-channel-delete",
     "notification-retry", "session-end", "person", "person-edit", "person-password", "person-disable", "person-enable",
-    "person-sessions-end",
+    "person-sessions-end", "person-lockouts-end", "lockout-end",
 }  # fmt: skip
 SOURCE = {"name": "mine", "path_type": "LocalDir", "shown_type": "LocalDir", "source_path": ""}
 
@@ -53,6 +53,7 @@ def queries(there: dict[str, int]) -> dict[str, list[Query]]:
         "notifications-system-test": [],
         "audit": [("get", {}), ("get", {"q": WORD[1:]})],
         "audit-export": [("post", {"format": "csv"})],
+        "lockouts": [("get", {})],
         "tasks": [("get", {}), ("get", cluster), ("get", {"q": WORD[1:]}), ("get", {"status": "failed"})],
         "task-cells": [("get", {"ids": there["task"], "newest": 0})],
         **{f"tasks-{verb}": bulk for verb in ("run", "stop", "suspend", "resume", "delete")},
@@ -181,7 +182,7 @@ def test_the_same_pages_tell_of_it_to_who_sees_all(there: dict[str, int], person
         "restoration-source-fields", "restoration-new-verify", "restoration-found", "management-nodes",
         "management-nodes-verify", "rehearsals", "cluster-new", "task-destination", "alarm-rules", "maintenance",
         "maintenance-end", "notifications", "notification-task", "notification-channel-new", "notifications-system",
-        "audit-export",
+        "audit-export", "lockouts",
     }  # fmt: skip
 
 
