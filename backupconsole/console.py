@@ -108,6 +108,20 @@ def listen() -> socket.socket:
     return listener
 
 
+def web_command(listener: socket.socket) -> list[str]:
+    """Return the command of the web server, which inherits ``listener``."""
+    return [
+        sys.executable, "-m", "gunicorn", "backupconsole.wsgi:application",
+        "--bind", f"fd://{listener.fileno()}",
+        "--chdir", str(settings.BASE_DIR),
+        "--workers", str(env_int("WEB_WORKERS", 2, least=1)),
+        "--threads", "4",
+        "--graceful-timeout", "5",
+        "--log-level", "warning",
+        "--no-control-socket",
+    ]  # fmt: skip
+
+
 class Console:
     """Web server and workers. A context: inside they run, and after it every process that was started is gone."""
 
@@ -120,21 +134,9 @@ class Console:
         environment = dict(os.environ)
         # The first password is for whoever started the console, not for its children.
         environment.pop("ADMIN_PASSWORD", None)
-        self.web = Child("web server", self._web_command(), environment, [listener.fileno()])
+        self.web = Child("web server", web_command(listener), environment, [listener.fileno()])
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         self.workers = Child("workers", [*manage, "runworkers"], environment)
-
-    def _web_command(self) -> list[str]:
-        return [
-            sys.executable, "-m", "gunicorn", "backupconsole.wsgi:application",
-            "--bind", f"fd://{self._listener.fileno()}",
-            "--chdir", str(settings.BASE_DIR),
-            "--workers", str(env_int("WEB_WORKERS", 2, least=1)),
-            "--threads", "4",
-            "--graceful-timeout", "5",
-            "--log-level", "warning",
-            "--no-control-socket",
-        ]  # fmt: skip
 
     def __enter__(self) -> Self:
         try:

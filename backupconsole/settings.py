@@ -12,6 +12,7 @@ from typing import Any
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from tzlocal import get_localzone_name
 
 from backupconsole.env import env_bool, env_int, env_list, env_path, env_str, key_from_file
@@ -164,7 +165,10 @@ TIME_ZONE = env_str("TIME_ZONE") or get_localzone_name() or "UTC"
 
 # --- Database ----------------------------------------------------------------------------------------------------
 DATABASES: dict[str, Any] = {
-    "default": dj_database_url.parse(env_str("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'console.sqlite3'}")
+    # A connection is kept for a minute: to open one takes PostgreSQL as long as half a page.
+    "default": dj_database_url.parse(
+        env_str("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'console.sqlite3'}", conn_max_age=60, conn_health_checks=True
+    )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE and WAL: without them four writers at once produced "database is locked" (reference/anchors.md D.2).
@@ -204,6 +208,11 @@ RESTORE_START_SECONDS = env_int("RESTORE_START_SECONDS", 300, least=1)
 SAFETY_COPY_DAYS = env_int("SAFETY_COPY_DAYS", 14, least=0)
 # The worker renews its lease every LEASE/6 seconds; a run whose lease ran out is failed as "worker lost".
 LEASE_SECONDS = env_int("LEASE_SECONDS", 60, least=3)
+# Records of runs, and alarms that were cleared, are removed after so many days; 0 keeps them for ever. What is needed
+# stays longer (tasks.engine.pruning). Not less than the month that the homepage tells of.
+RECORDS_DAYS = env_int("RECORDS_DAYS", 400)
+if 0 < RECORDS_DAYS < 31:
+    raise ImproperlyConfigured(f"RECORDS_DAYS: {RECORDS_DAYS} is less than 31. Give 31 or more, or 0 to keep them.")
 # A start that is later than this is postponed to the next period (admin_guide_000399).
 MISFIRE_SECONDS = 120
 # A task whose success is late by this much is overdue; and clocks may differ by so much before an alarm tells of it.

@@ -25,6 +25,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         type=Path,
         help="where corpora and archives go (default: temporary; tmpfs leaves the disk out)",
     )
+    parser.add_argument(
+        "--database", choices=("sqlite", "postgresql", "both"), default="both", help="which ones web and due use"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
     options = parser.parse_args(arguments)
@@ -41,7 +44,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; 1 where ``--strict`` was given and a target was missed."""
     chosen = parse(arguments)
-    options = Options(quick=chosen.quick, rounds=chosen.rounds, size=chosen.size, directory=chosen.dir)
+    options = Options(
+        quick=chosen.quick, rounds=chosen.rounds, size=chosen.size, directory=chosen.dir, database=chosen.database
+    )
     results: dict[str, Any] = {}
     missed: list[str] = []
     for name in chosen.names or BENCHES:

@@ -14,14 +14,16 @@ from typing import Any
 class Options:
     """What the command line says. ``size`` is that of an upload in MiB, None for the benchmark's own.
 
-    ``directory`` is a place for corpora and archives; None: a temporary one. ``say`` prints what is known so far; a
-    benchmark of several parts uses it after each.
+    ``directory`` is a place for corpora, archives and filled databases; None: a temporary one, and for databases one
+    where they stay. ``database`` is *sqlite*, *postgresql* or *both*. ``say`` prints what is known so far; a benchmark
+    of several parts uses it after each.
     """
 
     quick: bool = False
     rounds: int | None = None
     size: int | None = None
     directory: Path | None = None
+    database: str = "both"
     say: Callable[[str], None] = partial(print, flush=True)
 
 
@@ -39,6 +41,8 @@ Bench = Callable[[Options], Outcome]
 BENCHES: dict[str, tuple[str, str]] = {
     "archive": ("bench.archive:run", "writing an archive, in turn with tar and gzip or pigz"),
     "stores": ("bench.stores:run", "uploads by each protocol to its real server, in turn with its reference tool"),
+    "web": ("bench.web:run", "pages of the console over 10,000 tasks and 1,000,000 runs"),
+    "due": ("bench.due:run", "queueing 10,000 tasks that are due in the same minute"),
 }
 
 

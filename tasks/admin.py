@@ -104,6 +104,8 @@ class BackupFileAdmin(ReadOnly):
 
     cluster_path = "run__cluster"
     list_display = ("name", "run", "service", "size", "members", "version", "verified_at", "removed_at")
+    # The model's own order goes by that of runs, for which all files would have to be sorted.
+    ordering = ("-id",)
     list_select_related = ("run",)
     search_fields = ("name", "path", "sha256")
 
@@ -114,6 +116,7 @@ class LogLineAdmin(ReadOnly):
 
     cluster_path = "run__cluster"
     list_display = ("at", "run", "level", "text")
+    ordering = ("-id",)
     list_filter = ("level",)
     list_select_related = ("run",)
 

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from tasks.engine.pruning import NEWEST_KEPT
 from tasks.engine.record import OUTCOME_STATES, sets_beside_newest
 from tasks.engine.retention import foreseen
 from tasks.entries import Entry, with_proofs
@@ -22,6 +24,8 @@ from tasks.standing import standing
 from tasks.states import ACTIVE, GOOD, Kind
 
 PAGE_SIZE = 25
+# Runs are counted so far; that there are more of them is all that is said then.
+COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,10 @@ def facts_of(task: BackupTask) -> dict[str, Any]:
         "sick": sum(run.healthy is False for run in kept),
         "kept_size": sum(run.size or 0 for run in kept),
         "going": foreseen(kept, task.copies).remove if kept and not task.deleted_at else (),
-        "total": task.backups.count(),
+        "total": task.backups.order_by()[: COUNTED + 1].count(),
+        "counted": COUNTED,
+        "records_days": settings.RECORDS_DAYS,
+        "newest_kept": NEWEST_KEPT,
     }
 
 

@@ -127,7 +127,7 @@ def here(state: ListState) -> str:
 
 
 def whole(state: ListState, tasks: QuerySet[BackupTask]) -> dict[str, Any]:
-    """Return everything the page of the list shows of ``tasks``, in four queries at most."""
+    """Return everything the page of the list shows of ``tasks``, in five queries at most."""
     above = summary(state, tasks)
     page = selectors.page_of(state, tasks, above["totals"][state.status])
     rows = rows_of(page.tasks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -32,6 +33,7 @@ def describe(outcomes: str) -> str:
     return ", ".join(f"{found[state]} {_WORDS.get(state, state.label.lower())}" for state in _ORDER if found[state])
 
 
+@lru_cache(maxsize=2048)
 def strip_svg(outcomes: str, slots: int = 14) -> SafeString:
     """Return the last ``slots`` outcomes as an image, the newest right; missing ones are low lines."""
     last = "".join(code for code in outcomes if code in OUTCOME_STATES)[-slots:]
@@ -64,8 +66,13 @@ def legend_svg(shape: str) -> SafeString:
     return format_html('<svg aria-hidden="true" viewBox="0 0 8 {0}" width="8" height="{0}">{1}</svg>', HEIGHT, marks)
 
 
-def mark_of(shape: str, left: float, width: float) -> Iterator[SafeString]:
-    """Yield the parts of one mark."""
+@cache
+def mark_of(shape: str, left: float, width: float) -> tuple[SafeString, ...]:
+    """Return the parts of one mark."""
+    return tuple(_parts(shape, left, width))
+
+
+def _parts(shape: str, left: float, width: float) -> Iterator[SafeString]:
     if shape == "post":
         yield format_html(
             '<rect class="strip-post" x="{}" y="9.75" width="{}" height="7.5" rx="1"/>', left + 0.75, width - 1.5

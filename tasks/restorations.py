@@ -137,7 +137,7 @@ class Row:
 def rows_of(restorations: Iterable[Restoration]) -> list[Row]:
     """Return the rows of ``restorations``, whose ``cluster`` and ``last_run`` are fetched; one more query at most."""
     found = list(restorations)
-    lines = lines_of({one.cluster_id for one in found if one.last_state == RunState.WAITING})
+    lines = lines_of({one.last_run_id or 0 for one in found if one.last_state == RunState.WAITING})
     return [Row(one, lines.get(one.last_run_id or 0)) for one in found]
 
 

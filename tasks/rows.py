@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
+from django.db.models import Count, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from storage.registry import get_path_type
 from tasks.badges import Badge, badge
+from tasks.engine.lease import ahead_of
 from tasks.models import BackupTask, Restoration, Run
 from tasks.progress import Progress, place_in_line, progress_of
 from tasks.states import ACTIVE, PeriodUnit, RunState
@@ -170,27 +171,23 @@ def place_of(task: BackupTask | Restoration) -> str:
 def rows_of(tasks: Iterable[BackupTask]) -> list[Row]:
     """Return the rows of ``tasks``, whose ``cluster`` and ``last_run`` are fetched; one more query at most."""
     tasks = list(tasks)
-    lines = lines_of({task.cluster_id for task in tasks if task.last_state == RunState.WAITING})
+    lines = lines_of({task.last_run_id or 0 for task in tasks if task.last_state == RunState.WAITING})
     return [Row(task, lines.get(task.last_run_id or 0)) for task in tasks]
 
 
-def lines_of(cluster_ids: set[int]) -> dict[int, Line]:
-    """Return the place of every waiting run of the clusters, by the run's id."""
-    if not cluster_ids:
+def lines_of(run_ids: set[int]) -> dict[int, Line]:
+    """Return the place of each of the runs that waits, by its key; one query, which reads no other run."""
+    if not run_ids:
         return {}
-    active = Run.objects.filter(state__in=ACTIVE, cluster_id__in=cluster_ids).order_by("queued_at", "pk")
-    active = active.annotate(name=Coalesce("task__name", "restoration__name"))
-    ahead: dict[int, str] = {}
-    waiting: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    for pk, cluster_id, state, name in active.values_list("pk", "cluster_id", "state", "name"):
-        if state == RunState.RUNNING:
-            ahead[cluster_id] = name
-        else:
-            waiting[cluster_id].append((pk, name))
-    lines = {}
-    for cluster_id, runs in waiting.items():
-        before = ahead.get(cluster_id, "")
-        for place, (pk, name) in enumerate(runs, 1):
-            lines[pk] = Line(place, before)
-            before = name
-    return lines
+    cluster = Run.objects.filter(cluster_id=OuterRef("cluster_id"))
+    before = cluster.filter(ahead_of(), state=RunState.WAITING)
+    name = Coalesce("task__name", "restoration__name")
+    waiting = Run.objects.filter(pk__in=run_ids, state=RunState.WAITING).annotate(
+        ahead=Coalesce(
+            Subquery(before.order_by("-queued_at", "-pk").values(name=name)[:1]),
+            Subquery(cluster.filter(state=RunState.RUNNING).order_by().values(name=name)[:1]),
+            Value(""),
+        ),
+        place=Coalesce(Subquery(before.order_by().values("cluster_id").values(number=Count("pk"))), 0) + 1,
+    )
+    return {pk: Line(place, ahead) for pk, place, ahead in waiting.values_list("pk", "place", "ahead")}

@@ -25,6 +25,7 @@ from tasks.engine.clockback import put_right
 from tasks.engine.due import IS_DUE, queue_due
 from tasks.engine.kinds import after_loss
 from tasks.engine.lease import first_in_line, free_slots, reap
+from tasks.engine.pruning import prune
 from tasks.engine.restore.expiry import remove_expired
 from tasks.engine.restore.settling import queue_rollbacks
 from tasks.engine.sweep import sweep_spool
@@ -85,6 +86,7 @@ def tick(now: datetime) -> None:
     _step("lockouts", lambda: standing.look_after(now))
     _step("refusals", lambda: close_counts(now))
     _step("audit", lambda: look_after(now))
+    _step("records", lambda: prune(now))
 
 
 def _step(name: str, work: Callable[[], object]) -> str:

@@ -18,6 +18,7 @@ from tasks.engine import totals
 from tasks.engine.days import count_runs
 from tasks.engine.record import SHOWN, show_on_task, state_before
 from tasks.maintenance import about
+from tasks.manyrows import insert_each, update_each
 from tasks.models import BackupTask, Maintenance, Run
 from tasks.moments import stamp
 from tasks.notify import notices
@@ -26,6 +27,10 @@ from tasks.states import ACTIVE, Kind, RunState, Trigger
 from tasks.units import format_duration
 
 BATCH = 500
+# Of a task that is due; what is not among them would be fetched task by task.
+_LOOKED_AT = (
+    "cluster_id", "mode", "started", "period", "period_unit", "suspended", "deleted_at", "next_run_at", *SHOWN,
+)  # fmt: skip
 IS_DUE = Q(suspended=False, next_run_at__isnull=False)
 
 
@@ -107,7 +112,7 @@ def _locked_due(now: datetime, size: int) -> list[BackupTask]:
     due = BackupTask.objects.filter(IS_DUE, next_run_at__lte=now).order_by("next_run_at", "pk")
     if connection.features.has_select_for_update_skip_locked:
         due = due.select_for_update(skip_locked=True, no_key=True)
-    return list(due[:size])
+    return list(due.only(*_LOOKED_AT)[:size])
 
 
 def _record_alone(task: BackupTask, now: datetime) -> None:
@@ -130,7 +135,8 @@ def _record(tasks: list[BackupTask], now: datetime) -> None:
     active = dict(backups.values_list("task_id", "state"))
     batch = _Batch(now, active, Maintenance.current())
     decided = {task.pk: batch.decide(task) for task in tasks}
-    Run.objects.bulk_create(made := [run for runs in decided.values() for run in runs])
+    made = [run for runs in decided.values() for run in runs]
+    _insert(made)
     count_runs(made)
     totals.add(run for run in made if run.state == RunState.POSTPONED)
     postponed: list[tuple[Run, str]] = []
@@ -140,9 +146,20 @@ def _record(tasks: list[BackupTask], now: datetime) -> None:
             show_on_task(task, run, newest=task.pk not in active)
             if run.state == RunState.POSTPONED:
                 postponed.append((run, state_before(task)))
-        # One by one: bulk_update builds a CASE for every field and is five times as slow for so many of them.
-        task.save(update_fields=(*SHOWN, "next_run_at"))
+    update_each(tasks, (*SHOWN, "next_run_at"))
     notices.runs_ended(postponed, now)
+
+
+def _insert(runs: list[Run]) -> None:
+    """Insert runs and give them their keys, which an occurrence of a task names as well."""
+    insert_each(runs)
+    occurrences = {(run.task_id, run.scheduled_for): run for run in runs}
+    made = Run.objects.filter(
+        task_id__in={run.task_id for run in runs}, scheduled_for__in={run.scheduled_for for run in runs}
+    )
+    for pk, task_id, scheduled_for in made.order_by().values_list("pk", "task_id", "scheduled_for"):
+        if (run := occurrences.get((task_id, scheduled_for))) is not None:
+            run.pk = pk
 
 
 def _run(task: BackupTask, occurrence: datetime, state: RunState, now: datetime) -> Run:

@@ -52,6 +52,13 @@ def lease_end(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.LEASE_SECONDS)
 
 
+def ahead_of() -> Q:
+    """Return the condition for a run that stands in the line before the one that a query refers to (``OuterRef``)."""
+    earlier = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), pk__lt=OuterRef("pk"))
+    # Said once more without a choice, so that the database can go by the index of the line.
+    return Q(queued_at__lte=OuterRef("queued_at")) & earlier
+
+
 def first_in_line(switch: Maintenance, now: datetime) -> QuerySet[Run]:
     """Return the runs that may start as far as their clusters go: each is the first of one that has none running.
 
@@ -59,10 +66,9 @@ def first_in_line(switch: Maintenance, now: datetime) -> QuerySet[Run]:
     """
     may = _GOES_ON if switch.on(now) else Q()
     line = Run.objects.filter(cluster_id=OuterRef("cluster_id"))
-    before = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), pk__lt=OuterRef("pk"))
     return Run.objects.filter(
         may,
-        ~Exists(line.filter(before, may, state=RunState.WAITING)),
+        ~Exists(line.filter(ahead_of(), may, state=RunState.WAITING)),
         ~Exists(line.filter(state=RunState.RUNNING)),
         state=RunState.WAITING,
     )

@@ -26,15 +26,6 @@ BEFORE_START = timedelta(minutes=10)
 PATIENCE = timedelta(days=1)
 _WATCHED = Q(deleted_at__isnull=True, suspended=False)
 _NOT_SICK = Q(healthy__isnull=True) | Q(healthy=True)
-# What ``record.KEPT`` says without naming states: the database then goes by the index of sets that are kept, and not
-# through all runs that ever ended well. A run whose set was proven ends as nothing else.
-_KEPT = Q(
-    kind=Kind.BACKUP,
-    verified_at__isnull=False,
-    ended_at__isnull=False,
-    set_removed_at__isnull=True,
-    damaged_at__isnull=True,
-)
 # A proof seldom waits so long; the bound lets the database go by the index of the line.
 _WAITED = timedelta(days=1)
 
@@ -84,7 +75,7 @@ def _old_sets(now: datetime, more: timedelta = timedelta(0)) -> QuerySet[Run]:
         limit = now - timedelta(days=days) - more
         proofs = [_outside(name, limit, now) for name in ("verified_at", "checked_at", "rehearsed_at")]
         old |= Q(*proofs, task__check_after_days=days)
-    return Run.objects.filter(_KEPT, old, task__deleted_at__isnull=True, task__suspended=False)
+    return Run.objects.filter(KEPT, old, task__deleted_at__isnull=True, task__suspended=False)
 
 
 def _late_rehearsals(now: datetime, more: timedelta = timedelta(0)) -> QuerySet[BackupTask]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
 from tasks.engine import totals
 from tasks.engine.days import CODES, count_runs
@@ -24,8 +24,10 @@ from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
 
 OUTCOMES_KEPT = 30
 OUTCOME_STATES = {code: state for state, code in CODES.items()}
-# Runs whose set is at its destination, and those of them whose set counts.
-STORED = Q(kind=Kind.BACKUP, state__in=GOOD, verified_at__isnull=False, set_removed_at__isnull=True)
+# Runs whose set is at its destination, and those of them whose set counts. A run whose set was proven ends as a good
+# one and as nothing else (``finish``), so no state is named: by one the database would go through all good runs that
+# ever were, and not by the indexes of the sets that are kept.
+STORED = Q(kind=Kind.BACKUP, verified_at__isnull=False, ended_at__isnull=False, set_removed_at__isnull=True)
 KEPT = STORED & Q(damaged_at__isnull=True)
 
 
@@ -181,11 +183,11 @@ def count_sets(task_id: int | None) -> int:
 def sets_beside_newest(task_id: int | None) -> QuerySet[Run]:
     """Return the kept sets of a task that lie where its newest one does, newest first."""
     kept = kept_sets(task_id)
-    newest = BackupFile.objects.filter(run__in=kept).order_by("-run_id").first()
+    newest = BackupFile.objects.filter(run=Subquery(kept.values("pk")[:1])).order_by("pk").first()
     if newest is None:
         return kept
-    beside = BackupFile.objects.filter(path__startswith=newest.path.removesuffix(newest.name))
-    return kept.filter(pk__in=beside.values("run_id"))
+    beside = BackupFile.objects.filter(run=OuterRef("pk"), path__startswith=newest.path.removesuffix(newest.name))
+    return kept.filter(Exists(beside))
 
 
 def kept_sets(task_id: int | None) -> QuerySet[Run]:

@@ -19,6 +19,7 @@ PROOFS = (Kind.CHECK, Kind.REHEARSAL)
 RESTORES = (Kind.RESTORE, Kind.ROLLBACK)
 # Fields that may have megabytes where IoTDB has ten thousand names; lists leave them where they are.
 HEAVY = ("inventory", "changes", "steps")
+_HAS_SET = Q(verified_at__isnull=False, set_removed_at__isnull=True)
 
 
 class Run(models.Model):
@@ -115,15 +116,15 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=("task", "-id")),
+            models.Index(fields=("task", "kind", "-id"), name="run_of_task"),
             models.Index(fields=("state", "queued_at")),
             # What ended within 24 hours is counted without looking at the rows.
             models.Index(fields=("ended_at", "kind", "state", "cluster"), name="run_ended"),
             models.Index(fields=("cluster", "queued_at"), condition=Q(state=RunState.WAITING), name="run_line"),
-            models.Index(
-                fields=("verified_at",),
-                condition=Q(verified_at__isnull=False, set_removed_at__isnull=True),
-                name="run_set",
-            ),
+            # The sets that are kept: of all, of a task and of a cluster, newest first.
+            models.Index(fields=("-id",), condition=_HAS_SET, name="run_kept"),
+            models.Index(fields=("task", "kind", "-id"), condition=_HAS_SET, name="run_kept_of_task"),
+            models.Index(fields=("cluster", "kind", "-id"), condition=_HAS_SET, name="run_kept_of_cluster"),
         ]
 
     def __str__(self) -> str:

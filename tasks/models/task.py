@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from tasks.models.run import Run
 
 
+# What needs attention first: the order of the column Task Status; a task that never ran comes last.
+URGENCY = (
+    RunState.RUNNING, RunState.WAITING, RunState.FAILED, RunState.POSTPONED, RunState.WARNINGS, RunState.STOPPED,
+    RunState.SUCCESSFUL,
+)  # fmt: skip
+_LIVE = models.Q(deleted_at__isnull=True)
+
+
 class LiveTasks(models.Manager["BackupTask"]):
     """Tasks that were not deleted."""
 
@@ -92,6 +100,16 @@ class BackupTask(models.Model):
     proof_problem = models.TextField(blank=True)
     outcomes = models.CharField(max_length=400, blank=True, help_text="The states of the last 30 runs, oldest first.")
 
+    # The order of the list: what needs attention first.
+    urgency = models.GeneratedField(
+        expression=models.Case(
+            *[models.When(last_state=state, then=models.Value(place)) for place, state in enumerate(URGENCY)],
+            default=models.Value(len(URGENCY)),
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
+
     objects = LiveTasks()
     all_tasks: models.Manager[BackupTask] = models.Manager()
 
@@ -117,8 +135,17 @@ class BackupTask(models.Model):
         indexes = [
             models.Index(fields=("last_state", "name")),
             models.Index(fields=("-last_started_at",)),
-            models.Index(fields=("next_run_at",), condition=models.Q(deleted_at__isnull=True), name="task_due"),
-            models.Index(fields=("expected_at",), condition=models.Q(deleted_at__isnull=True), name="task_expected"),
+            # Pages of the list, and its counts by status. With ``deleted_at``, which is the same in all of them, SQLite
+            # counts without a look at the rows.
+            models.Index(fields=("urgency", "name"), condition=_LIVE, name="task_urgency"),
+            models.Index(fields=("last_state", "suspended", "deleted_at"), condition=_LIVE, name="task_status"),
+            models.Index(
+                fields=("cluster", "last_state", "suspended", "deleted_at"),
+                condition=_LIVE,
+                name="task_status_of_cluster",
+            ),
+            models.Index(fields=("next_run_at",), condition=_LIVE, name="task_due"),
+            models.Index(fields=("expected_at",), condition=_LIVE, name="task_expected"),
             models.Index(
                 fields=("last_success_at",),
                 condition=models.Q(deleted_at__isnull=True, suspended=False, mode=Mode.PERIODIC),

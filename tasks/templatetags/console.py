@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from functools import cache, lru_cache
 
 from django import template
 from django.templatetags.static import static
@@ -29,6 +30,7 @@ Moment = datetime | None
 
 
 @register.simple_tag
+@cache
 def icon(name: str, extra: str = "") -> SafeString:
     """Return the icon ``name`` of the console's own sprite; it is decoration, the word stands beside it."""
     css = f"icon {extra}".strip()
@@ -155,6 +157,7 @@ def speed(value: float) -> str:
 
 
 @register.filter
+@lru_cache(maxsize=2048)
 def path(value: str) -> SafeString:
     """Return a path or an address that breaks after its slashes, and within a name only where that is too long."""
     parts = (part for part in re.split(r"(?<=[^/]/)(?=[^/])", value) if part)
@@ -187,6 +190,7 @@ def count(value: int) -> str:
 
 
 @register.simple_tag
+@cache
 def status(state: str) -> SafeString:
     """Return a state of a run as icon, word and colour; an empty state is a task that never ran."""
     look = LOOKS.get(state, NO_RUNS_YET)

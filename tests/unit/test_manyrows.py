@@ -1,0 +1,67 @@
+"""Many rows by one statement are the same rows that the ORM would have written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import IntegrityError, transaction
+from pytest_django import DjangoAssertNumQueries
+
+from tasks.manyrows import insert_each, update_each
+from tasks.models import BackupTask, Cluster, Run
+from tasks.states import RunState, Trigger
+from tests.conftest import MakeRun, MakeTask
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+
+
+def new_run(task: BackupTask, **fields: object) -> Run:
+    return Run(task=task, cluster=task.cluster, trigger=Trigger.SCHEDULE, scheduled_for=NOW, queued_at=NOW, **fields)
+
+
+def test_inserted_rows_are_those_of_bulk_create(
+    make_task: MakeTask, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    tasks = [make_task() for _ in range(3)]
+    runs = [new_run(tasks[0]), new_run(tasks[1], reason='"50 %s"'), new_run(tasks[2], parameters={"a": [1, None]})]
+    with django_assert_num_queries(1):
+        insert_each(runs)
+    assert not any(run._state.adding for run in runs)
+    stored = {run.task_id: run for run in Run.objects.all()}
+    for run in runs:
+        found = stored[run.task_id]
+        names = [field.attname for field in Run._meta.concrete_fields if not field.primary_key]
+        assert {name: getattr(found, name) for name in names} == {name: getattr(run, name) for name in names}
+
+
+def test_updated_rows_are_those_of_save(make_task: MakeTask, make_run: MakeRun) -> None:
+    tasks = [make_task() for _ in range(3)]
+    for number, task in enumerate(tasks):
+        task.last_run = make_run(task)
+        task.last_state = RunState.FAILED if number else ""
+        task.last_reason = f"reason {number}"
+        task.next_run_at = None if number == 1 else NOW
+        task.copies = 99
+    update_each(tasks, ("last_run", "last_state", "last_reason", "next_run_at"))
+    for number, task in enumerate(BackupTask.objects.order_by("pk")):
+        assert (task.last_run, task.last_state) == (tasks[number].last_run, tasks[number].last_state)
+        assert (task.last_reason, task.next_run_at) == (tasks[number].last_reason, tasks[number].next_run_at)
+        assert task.copies == 7, "only the named fields are written"
+
+
+def test_what_may_not_be_is_refused_whole(task: BackupTask, make_task: MakeTask) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert_each([new_run(make_task()), new_run(task), new_run(task)])
+    assert not Run.objects.exists()
+
+
+def test_no_rows_are_no_statement(db: None, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0):
+        insert_each([])
+        update_each([], ("name",))
+
+
+def test_columns_that_the_database_works_out_are_left_to_it(cluster: Cluster) -> None:
+    insert_each([BackupTask(name="fresh", cluster=cluster, path_type="LocalDir", copies=1, last_state=RunState.FAILED)])
+    assert BackupTask.objects.get().urgency == 2
