@@ -38,15 +38,16 @@ def env_bool(name: str, default: bool = False) -> bool:
     raise ImproperlyConfigured(f"{name}: {text!r} is neither yes nor no.")
 
 
-def env_int(name: str, default: int, *, least: int = 0) -> int:
-    """Return a whole number of at least ``least``."""
+def env_int(name: str, default: int, *, least: int = 0, or_zero: bool = False) -> int:
+    """Return a whole number of at least ``least``; with ``or_zero`` it may be 0 as well."""
     text = env_str(name, str(default))
     try:
         number = int(text)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {text!r} is not a whole number.") from error
-    if number < least:
-        raise ImproperlyConfigured(f"{name}: {number} is less than {least}.")
+    if number < least and not (or_zero and number == 0):
+        also = ", and not 0" if or_zero else ""
+        raise ImproperlyConfigured(f"{name}: {number} is less than {least}{also}.")
     return number
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import dj_database_url
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from tzlocal import get_localzone_name
 
 from backupconsole.env import env_bool, env_int, env_list, env_path, env_str, key_from_file
@@ -210,9 +209,7 @@ SAFETY_COPY_DAYS = env_int("SAFETY_COPY_DAYS", 14, least=0)
 LEASE_SECONDS = env_int("LEASE_SECONDS", 60, least=3)
 # Records of runs, and alarms that were cleared, are removed after so many days; 0 keeps them for ever. What is needed
 # stays longer (tasks.engine.pruning). Not less than the month that the homepage tells of.
-RECORDS_DAYS = env_int("RECORDS_DAYS", 400)
-if 0 < RECORDS_DAYS < 31:
-    raise ImproperlyConfigured(f"RECORDS_DAYS: {RECORDS_DAYS} is less than 31. Give 31 or more, or 0 to keep them.")
+RECORDS_DAYS = env_int("RECORDS_DAYS", 400, least=31, or_zero=True)
 # A start that is later than this is postponed to the next period (admin_guide_000399).
 MISFIRE_SECONDS = 120
 # A task whose success is late by this much is overdue; and clocks may differ by so much before an alarm tells of it.

@@ -39,10 +39,12 @@ def restore() -> dict[str, Any]:
     """Remove the runs that were queued, and give the tasks back what they had."""
     from django.db import connection
 
+    from tasks.models import BackupTask
+
     _forget_runs()
+    columns = [one.column for one in BackupTask._meta.concrete_fields if not (one.primary_key or one.generated)]
+    changes = ", ".join(f"{name} = b.{name}" for name in columns)
     with connection.cursor() as cursor:
-        columns = [one.name for one in connection.introspection.get_table_description(cursor, _BEFORE)]
-        changes = ", ".join(f"{name} = b.{name}" for name in columns if name != "id")
         cursor.execute(f"UPDATE tasks_backuptask SET {changes} FROM {_BEFORE} b WHERE b.id = tasks_backuptask.id")
         cursor.execute(f"DROP TABLE {_BEFORE}")
         cursor.execute(f"DROP TABLE {_BEFORE}_run")

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from tasks.engine.pruning import NEWEST_KEPT
+from tasks.engine import pruning
 from tasks.engine.record import OUTCOME_STATES, sets_beside_newest
 from tasks.engine.retention import foreseen
 from tasks.entries import Entry, with_proofs
@@ -127,8 +127,9 @@ def facts_of(task: BackupTask) -> dict[str, Any]:
         "going": foreseen(kept, task.copies).remove if kept and not task.deleted_at else (),
         "total": task.backups.order_by()[: COUNTED + 1].count(),
         "counted": COUNTED,
+        "pruned": pruning.reached(task.created_at, timezone.now()),
         "records_days": settings.RECORDS_DAYS,
-        "newest_kept": NEWEST_KEPT,
+        "newest_kept": pruning.NEWEST_KEPT,
     }
 
 

@@ -49,6 +49,11 @@ def prune(now: datetime) -> int:
     return removed
 
 
+def reached(moment: datetime, now: datetime) -> bool:
+    """Tell whether records of ``moment`` may have been removed by ``now``."""
+    return bool(settings.RECORDS_DAYS) and moment < now - timedelta(days=settings.RECORDS_DAYS)
+
+
 def _turn(now: datetime) -> QuerySet[BackupTask]:
     """Return the tasks, deleted ones too, that are looked at in this minute."""
     minute = int(now.astimezone(UTC).timestamp()) // 60 % ROUND

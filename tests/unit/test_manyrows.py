@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from tasks.manyrows import insert_each, update_each
 from tasks.models import BackupTask, Cluster, Run
-from tasks.states import RunState, Trigger
+from tasks.states import Mode, RunState, Trigger
 from tests.conftest import MakeRun, MakeTask
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -63,5 +63,7 @@ def test_no_rows_are_no_statement(db: None, django_assert_num_queries: DjangoAss
 
 
 def test_columns_that_the_database_works_out_are_left_to_it(cluster: Cluster) -> None:
-    insert_each([BackupTask(name="fresh", cluster=cluster, path_type="LocalDir", copies=1, last_state=RunState.FAILED)])
+    fresh = BackupTask(name="fresh", cluster=cluster, mode=Mode.MANUAL, path_type="LocalDir", copies=1)
+    fresh.last_state = RunState.FAILED
+    insert_each([fresh])
     assert BackupTask.objects.get().urgency == 2

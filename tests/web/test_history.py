@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from tasks import history
 from tasks.models import BackupFile, BackupTask, LogLine, Run
 from tasks.permissions import OPERATOR, VIEWER
 from tasks.states import Mode, RunState, Trigger
@@ -53,6 +54,27 @@ def test_facts_of_a_task(operator_client: Client, make_task: MakeTask, make_run:
     assert "3.70 MB" in text
     assert "plant, IoTDB metadata, every day to LocalDir" in text
     assert "4 runs, task created" in text
+
+
+def test_many_runs_are_counted_so_far(
+    operator_client: Client, task: BackupTask, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "COUNTED", 2)
+    for _ in range(2):
+        make_run(task)
+    assert ">2 runs, task created" in read(operator_client, "task-history", task.pk)
+    make_run(task)
+    assert ">More than 2 runs, task created" in read(operator_client, "task-history", task.pk)
+
+
+def test_of_a_task_older_than_records_are_kept_the_runs_on_record_are_counted(
+    operator_client: Client, task: BackupTask, make_run: MakeRun, settings: Any
+) -> None:
+    make_run(task)
+    BackupTask.objects.update(created_at=timezone.now() - timedelta(days=401))
+    assert ">1 run on record, task created" in read(operator_client, "task-history", task.pk)
+    settings.RECORDS_DAYS = 0
+    assert ">1 run, task created" in read(operator_client, "task-history", task.pk)
 
 
 def test_what_retention_will_remove_is_said_before(

@@ -24,7 +24,7 @@ from tasks.engine import due, lease, pruning, record
 from tasks.models import BackupTask, Maintenance, Run
 from tasks.states import Kind, RunState
 
-SMALL = Size(tasks=6, runs=300, clusters=2, log_lines=100, restorations=4, alarms=8, events=30)
+SMALL = Size(tasks=20, runs=500, clusters=4, log_lines=100, restorations=4, alarms=8, events=30)
 LARGE = Size(tasks=60, runs=1500, clusters=8, log_lines=300, restorations=40, alarms=150, events=150)
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 
