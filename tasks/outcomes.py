@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks.engine.record import OUTCOME_STATES
@@ -48,7 +48,6 @@ def shapes_svg(shapes: Sequence[str], label: str) -> SafeString:
     """Return marks of these shapes side by side as an image that is called ``label``."""
     pitch, bar = (9, 6) if len(shapes) <= 14 else (8, 5)
     width = len(shapes) * pitch - (pitch - bar)
-    parts = (mark for place, shape in enumerate(shapes) for mark in mark_of(shape, place * pitch, bar))
     return format_html(
         '<svg class="strip" role="img" aria-label="{}" viewBox="0 0 {} {}" width="{}" height="{}">{}</svg>',
         label,
@@ -56,20 +55,20 @@ def shapes_svg(shapes: Sequence[str], label: str) -> SafeString:
         HEIGHT,
         width,
         HEIGHT,
-        format_html_join("", "{}", ((part,) for part in parts)),
+        SafeString("".join(_mark(shape, place * pitch, bar) for place, shape in enumerate(shapes))),
     )
+
+
+@lru_cache(maxsize=1024)
+def _mark(shape: str, left: float, width: float) -> str:
+    """Return a whole mark; a page has hundreds of them, and few different ones."""
+    return "".join(_parts(shape, left, width))
 
 
 def legend_svg(shape: str) -> SafeString:
     """Return one mark alone, for the legend under a table."""
-    marks = format_html_join("", "{}", ((mark,) for mark in mark_of(shape, 0, 8)))
-    return format_html('<svg aria-hidden="true" viewBox="0 0 8 {0}" width="8" height="{0}">{1}</svg>', HEIGHT, marks)
-
-
-@cache
-def mark_of(shape: str, left: float, width: float) -> tuple[SafeString, ...]:
-    """Return the parts of one mark."""
-    return tuple(_parts(shape, left, width))
+    mark = SafeString(_mark(shape, 0, 8))
+    return format_html('<svg aria-hidden="true" viewBox="0 0 8 {0}" width="8" height="{0}">{1}</svg>', HEIGHT, mark)
 
 
 def _parts(shape: str, left: float, width: float) -> Iterator[SafeString]:

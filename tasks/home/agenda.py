@@ -14,6 +14,8 @@ from tasks.rows import place_of
 from tasks.states import Kind, RunState
 
 RUNNING, WAITING, UPCOMING = 5, 4, 7
+_OF_RUN = ("kind", "state", "cluster_id", "step", "started_at", "bytes_read", "bytes_expected")
+_OF_TASK = ("name", "next_run_at", "path_type", "destination")
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,13 @@ def agenda(sight: Sight) -> Agenda:
     waiting = _waiting(_first(sight, RunState.WAITING, "queued_at", WAITING), running)
     number = sight.runs().filter(state=RunState.WAITING).count()
     tasks = sight.tasks().filter(suspended=False, next_run_at__gt=sight.now).order_by("next_run_at", "name")
-    upcoming = [Upcoming(task, place_of(task)) for task in tasks[:UPCOMING]]
+    upcoming = [Upcoming(task, place_of(task)) for task in tasks.only(*_OF_TASK)[:UPCOMING]]
     return Agenda(running, waiting, max(0, number - len(waiting)), upcoming)
 
 
 def _first(sight: Sight, state: RunState, since: str, most: int) -> list[Run]:
     runs = sight.runs().filter(state=state).annotate(thing_name=Coalesce("task__name", "restoration__name"))
-    return list(runs.order_by(since, "pk")[:most])
+    return list(runs.only(*_OF_RUN).order_by(since, "pk")[:most])
 
 
 def _running(run: Run, sight: Sight) -> Under:

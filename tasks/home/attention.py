@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 
 from tasks.engine.record import KEPT
 from tasks.home import items
-from tasks.home.cures import item_of
+from tasks.home.cures import item_of, rank_of
 from tasks.home.items import PRESSING, Cures, Item
 from tasks.home.sight import Sight
 from tasks.home.tally import ClusterTally, TaskTally
@@ -62,7 +62,9 @@ def attention(sight: Sight, tasks: TaskTally, clusters: ClusterTally, *, every: 
     raised = sight.alarms().filter(acknowledged_at__isnull=True).select_related("cluster").order_by("urgency", "-pk")
     found = list(raised[:most])
     things = Things.of(found)
-    others = untold(sight, tasks, clusters, most)
+    # Where alarms fill the list, what comes after them is not told but counted.
+    worst = rank_of(found[-1]) if len(found) == most else items.LAST
+    others = untold(sight, tasks, clusters, most, worst)
     proofs = [things.tasks[alarm.subject] for alarm in found if alarm.code in _PROOFS and alarm.subject in things.tasks]
     cures = _cures(sight, [*proofs, *(task for task, _ in others.tasks if task.sets_kept)])
     told = [item_of(things.subject(alarm, cures)) for alarm in found if workers.alive or alarm.code != _SILENT]

@@ -74,6 +74,11 @@ class Telling:
     act: Act
 
 
+def rank_of(alarm: Alarm) -> int:
+    """Return the place of an alarm on the page: that of its severity."""
+    return 10 * SEVERITIES.index(alarm.severity) if alarm.severity in SEVERITIES else 10 * len(SEVERITIES)
+
+
 def item_of(subject: Subject) -> Item:
     """Return the alarm as one thing that needs attention; an unknown type is told by its name and leads by its link."""
     alarm = subject.alarm
@@ -81,7 +86,7 @@ def item_of(subject: Subject) -> Item:
     telling = TELLINGS.get(alarm.code, _OTHER if place else _ALONE)
     actions = telling.act(subject) or _lead(subject)
     return Item(
-        rank=10 * SEVERITIES.index(alarm.severity) if alarm.severity in SEVERITIES else 10 * len(SEVERITIES),
+        rank=rank_of(alarm),
         key=f"alarm-{alarm.pk}",
         title=telling.title.format(place=place, name=alarm.name, cluster=alarm.cluster or place),
         cause=alarm.cause,

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tasks.badges import Badge, badge
 from tasks.charts import strips
 from tasks.home.sight import Sight
+from tasks.home.tally import TROUBLE, TaskTally
 from tasks.models import BackupTask, TaskDay
-from tasks.states import RunState
 
 PAGE_SIZE = 10
-# Trouble first; what goes well, is under way or never ran comes after it, by name.
-_TROUBLE = (RunState.FAILED, RunState.POSTPONED, RunState.WARNINGS, RunState.STOPPED)
 _NEEDED = (
     "name", "cluster", "last_state", "bytes_kept", "proof_problem", "last_verified_at", "last_checked_at",
     "last_rehearsed_at", "check_after_days", "rehearse_after_days", "suspended", "outcomes",
@@ -58,13 +56,28 @@ class StripPage:
     total: int
 
 
-def page_of(sight: Sight, total: int, wanted: int) -> StripPage:
-    """Return a page of strips of the tasks in sight, or the last one where there are fewer; two queries."""
-    pages = max(1, -(-total // PAGE_SIZE))
+def page_of(sight: Sight, tally: TaskTally, wanted: int) -> StripPage:
+    """Return a page of strips of the tasks in sight, or the last one where there are fewer.
+
+    Trouble first, by its kinds, then the others, each by name; a query for each kind that is on the page, and one more.
+    """
+    pages = max(1, -(-tally.total // PAGE_SIZE))
     number = max(1, min(wanted, pages))
     start = (number - 1) * PAGE_SIZE
-    rows = rows_of(sight, list(_ordered(sight.tasks())[start : start + PAGE_SIZE]))
-    return StripPage(rows, number, pages, start + 1 if rows else 0, start + len(rows), total)
+    rows = rows_of(sight, _slice(sight.tasks().only(*_NEEDED).order_by("name", "pk"), tally, start, start + PAGE_SIZE))
+    return StripPage(rows, number, pages, start + 1 if rows else 0, start + len(rows), tally.total)
+
+
+def _slice(tasks: QuerySet[BackupTask], tally: TaskTally, first: int, last: int) -> list[BackupTask]:
+    """Return some of ``tasks`` in the order of the page; for each kind the database has an index by name."""
+    kinds = [(tally.in_trouble[state], tasks.filter(last_state=state)) for state in TROUBLE]
+    kinds.append((tally.total - sum(tally.in_trouble.values()), tasks.exclude(last_state__in=TROUBLE)))
+    found: list[BackupTask] = []
+    for count, rows in kinds:
+        if first < count and last > 0:
+            found += rows[max(0, first) : last]
+        first, last = first - count, last - count
+    return found
 
 
 def anew(sight: Sight, keys: Sequence[int]) -> list[StripRow]:
@@ -87,9 +100,3 @@ def rows_of(sight: Sight, tasks: list[BackupTask]) -> list[StripRow]:
         month = strips.with_state(strips.last_days(days[task.pk], today, zone), task.last_state)
         found.append(StripRow(task, hours, month, badge(task, sight.now), tuple(strips.troubled(month, names))))
     return found
-
-
-def _ordered(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
-    places = [When(last_state=state, then=Value(place)) for place, state in enumerate(_TROUBLE)]
-    trouble = Case(*places, default=Value(len(_TROUBLE)), output_field=IntegerField())
-    return tasks.only(*_NEEDED).order_by(trouble, "name", "pk")

@@ -12,7 +12,7 @@ from tasks.models import BackupTask, Cluster
 
 # The order of the page. Alarms stand at the place of their severity, times ten.
 SILENT, CRITICAL, MAJOR, FAILED, NO_TASK, POSTPONED, NEVER = -1, 0, 10, 11, 12, 14, 16
-MINOR, NOT_PROVEN, SUGGESTION = 20, 22, 30
+MINOR, NOT_PROVEN, SUGGESTION, LAST = 20, 22, 30, 99
 # What stands above this needs somebody now; a cluster of which it is said "needs you".
 PRESSING = MINOR
 # As many words as a button bears.

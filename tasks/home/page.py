@@ -54,7 +54,7 @@ class HomeState:
 def whole(sight: Sight, state: HomeState) -> dict[str, Any]:
     """Return everything the page shows, in a fixed number of queries."""
     tasks, clusters = tally.of_tasks(sight), tally.of_clusters(sight)
-    strips = days.page_of(sight, tasks.total, state.page)
+    strips = days.page_of(sight, tasks, state.page)
     shown = [row.task for row in strips.rows]
     return _parts(sight, state, tasks, clusters, shown) | {
         "strips": strips,

@@ -23,24 +23,29 @@ _PROVEN = Q(last_verified_at__isnull=False) | Q(last_checked_at__isnull=False) |
 HAS_SETS = Q(sets_kept__gt=0)
 # Of a task of which one of these is raised nothing else is told.
 _TELLING = ("backup-failed", "task-overdue", "rehearsal-failed", "proof-overdue")
+# The states of a task's last run that come first on the page, in their order.
+TROUBLE = (RunState.FAILED, RunState.POSTPONED, RunState.WARNINGS, RunState.STOPPED)
 # The order in which the verdict tells how runs ended.
 ENDS = (RunState.SUCCESSFUL, RunState.WARNINGS, RunState.FAILED, RunState.POSTPONED, RunState.STOPPED)
 
 
 @dataclass(frozen=True)
 class TaskTally:
-    """Counts of the tasks of a person; ``sets`` and ``bytes`` are what they keep together."""
+    """Counts of the tasks of a person; ``sets`` and ``bytes`` are what they keep together.
+
+    Those from ``postponed`` on are of conditions that an alarm may tell of already.
+    """
 
     total: int
     suspended: int
-    failed: int
+    in_trouble: dict[RunState, int]
+    sets: int
+    bytes: int
+    last_rehearsal: datetime | None
     postponed: int
     never: int
     not_proven: int
     not_rehearsed: int
-    sets: int
-    bytes: int
-    last_rehearsal: datetime | None
 
 
 @dataclass(frozen=True)
@@ -53,58 +58,55 @@ class ClusterTally:
     without_task: int
 
 
-def failed() -> Q:
-    """Return the condition for tasks whose last run failed without an alarm: those that people start raise none."""
-    return Q(last_state=RunState.FAILED) & Q(~_told())
-
-
 def postponed(now: datetime) -> Q:
     """Return the condition for tasks whose last start was postponed within a day: nothing ran since."""
-    return Q(last_state=RunState.POSTPONED, last_ended_at__gt=now - DAY) & Q(~_told())
+    return Q(last_state=RunState.POSTPONED, last_ended_at__gt=now - DAY)
 
 
 def never() -> Q:
-    """Return the condition for tasks that have never given a set, and of which nothing tells why."""
+    """Return the condition for tasks that have never given a set, and did not fail in trying."""
     other = (*ACTIVE, RunState.FAILED, RunState.POSTPONED)
-    return Q(last_success_at__isnull=True) & ~Q(last_state__in=other) & Q(~_told())
+    return Q(last_success_at__isnull=True) & ~Q(last_state__in=other)
 
 
 def not_proven() -> Q:
     """Return the condition for tasks of which no byte of a set was ever read back."""
-    return HAS_SETS & ~_PROVEN & Q(proof_problem="") & Q(~_told())
+    nothing = Q(last_verified_at__isnull=True, last_checked_at__isnull=True, last_rehearsed_at__isnull=True)
+    return nothing & HAS_SETS & Q(proof_problem="")
 
 
 def not_rehearsed() -> Q:
     """Return the condition for tasks that want rehearsals and have never had one."""
     wanted = Q(rehearse_after_days__isnull=False, last_rehearsed_at__isnull=True, proof_problem="")
-    return HAS_SETS & wanted & _PROVEN & Q(~_told())
+    return HAS_SETS & wanted & _PROVEN
 
 
-def _told() -> Exists:
-    """Return the condition for tasks of which an alarm tells already; looked up only where all else is so."""
+def no_alarm_tells() -> Q:
+    """Return the condition for tasks of which no alarm tells; it is the dearest one, and best looked up last."""
     subject = Concat(Value("task "), Cast(OuterRef("pk"), CharField()))
-    return Exists(alarms.uncleared().filter(code__in=_TELLING, subject=subject).order_by())
+    return Q(~Exists(alarms.uncleared().filter(code__in=_TELLING, subject=subject).order_by()))
 
 
 def of_tasks(sight: Sight) -> TaskTally:
     """Count the tasks; one query."""
+    trouble = {f"n_{state}": Count("pk", filter=Q(last_state=state)) for state in TROUBLE}
     found = (
         sight.tasks()
         .order_by()
         .aggregate(
             total=Count("pk"),
             suspended=Count("pk", filter=Q(suspended=True)),
-            failed=Count("pk", filter=failed()),
+            sets=Sum("sets_kept", default=0),
+            bytes=Sum("bytes_kept", default=0),
+            last_rehearsal=Max("last_rehearsed_at"),
             postponed=Count("pk", filter=postponed(sight.now)),
             never=Count("pk", filter=never()),
             not_proven=Count("pk", filter=not_proven()),
             not_rehearsed=Count("pk", filter=not_rehearsed()),
-            sets=Sum("sets_kept", default=0),
-            bytes=Sum("bytes_kept", default=0),
-            last_rehearsal=Max("last_rehearsed_at"),
+            **trouble,
         )
     )
-    return TaskTally(**found)
+    return TaskTally(in_trouble={state: found.pop(f"n_{state}") for state in TROUBLE}, **found)
 
 
 def of_clusters(sight: Sight) -> ClusterTally:

@@ -10,7 +10,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from tasks.home.cures import Subject
 from tasks.home.items import Cures
 from tasks.models import Alarm, BackupTask, Run
-from tasks.selectors import with_last_run
+
+_TOLD = (
+    "name", "cluster__name", "mode", "path_type", "suspended", "next_run_at", "space_id", "sets_kept", "last_state",
+    "last_reason", "last_ended_at", "last_success_at", "rehearse_after_days", "last_run__error_code",
+    "last_run__started_by_name",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,5 +51,10 @@ def _only_tasks(spaces: set[int]) -> dict[str, BackupTask]:
     return {f"space {task.space_id}": task for task in alone}
 
 
+def to_tell(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
+    """Return ``tasks`` with cluster and last run, and of them all only what is told on the homepage."""
+    return tasks.select_related("cluster", "last_run").only(*_TOLD)
+
+
 def _tasks(condition: Q) -> QuerySet[BackupTask]:
-    return with_last_run(BackupTask.objects.filter(condition))
+    return to_tell(BackupTask.objects.filter(condition))

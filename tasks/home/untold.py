@@ -6,20 +6,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
 
 from tasks import alarms
 from tasks.home import items
 from tasks.home.cures import after_failure
 from tasks.home.items import Cures, Item
 from tasks.home.sight import Sight
-from tasks.home.tally import NO_REMOTE, ClusterTally, TaskTally, failed, never, not_proven, not_rehearsed, postponed
+from tasks.home.tally import (
+    NO_REMOTE,
+    ClusterTally,
+    TaskTally,
+    never,
+    no_alarm_tells,
+    not_proven,
+    not_rehearsed,
+    postponed,
+)
+from tasks.home.things import to_tell
 from tasks.models import BackupTask, Cluster, Node
 from tasks.moments import stamp
 from tasks.rows import below_status
-from tasks.selectors import with_last_run
-from tasks.states import Mode
+from tasks.states import Mode, RunState
 
 Make = Callable[[BackupTask, Cures], Item]
 
@@ -37,29 +47,43 @@ class Untold:
         return [_no_task(cluster, cures) for cluster in self.bare]
 
 
-def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int) -> Untold:
-    """Return ``most`` at most of each kind; a query for each kind that is there, and two for clusters."""
-    wanted: tuple[tuple[int, Q, Make], ...] = (
-        (tasks.failed, failed(), _failed),
-        (tasks.postponed, postponed(sight.now), _postponed),
-        (tasks.never, never(), _never),
-        (tasks.not_proven, not_proven(), _not_proven),
-        (tasks.not_rehearsed, not_rehearsed(), _not_rehearsed),
+def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int, worst: int) -> Untold:
+    """Return ``most`` at most of each kind, and none of kinds that come after ``worst`` on the page, but their number.
+
+    One query for each kind that is there at all.
+    """
+    kinds: tuple[tuple[int, int, Callable[[], Q], Make], ...] = (
+        (items.FAILED, tasks.in_trouble[RunState.FAILED], lambda: Q(last_state=RunState.FAILED), _failed),
+        (items.POSTPONED, tasks.postponed, lambda: postponed(sight.now), _postponed),
+        (items.NEVER, tasks.never, never, _never),
+        (items.NOT_PROVEN, tasks.not_proven, not_proven, _not_proven),
+        (items.NOT_PROVEN, tasks.not_rehearsed, not_rehearsed, _not_rehearsed),
     )
     found: list[tuple[BackupTask, Make]] = []
-    for count, condition, make in wanted:
+    total = 0
+    for rank, count, condition, make in kinds:
         if count:
-            rows = with_last_run(sight.tasks().filter(condition)).order_by("name")
-            found += [(task, make) for task in rows[:most]]
-    total = sum(count for count, _, _ in wanted)
-    if not clusters.without_task:
-        return Untold(found, [], total)
+            rows = sight.tasks().filter(condition()).filter(no_alarm_tells())
+            first, number = _first(to_tell(rows), most) if rank <= worst else ([], rows.order_by().count())
+            found += [(task, make) for task in first]
+            total += number
+    bare, number = _bare(sight, most) if clusters.without_task else ([], 0)
+    return Untold(found, bare, total + number)
+
+
+def _bare(sight: Sight, most: int) -> tuple[list[Cluster], int]:
+    """Return the first clusters without a task of which no alarm tells, and how many there are."""
     alarmed = alarms.uncleared().filter(cluster=OuterRef("pk"), code=NO_REMOTE).order_by()
     mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
     nodes = Node.objects.filter(service__cluster=OuterRef("pk")).order_by()
     bare = sight.clusters().filter(~Exists(mine), ~Exists(alarmed))
-    first = bare.annotate(has_nodes=Exists(nodes)).order_by("name")
-    return Untold(found, list(first[:most]), total + bare.order_by().count())
+    return _first(bare.annotate(has_nodes=Exists(nodes)), most)
+
+
+def _first(rows: QuerySet[Any], most: int) -> tuple[list[Any], int]:
+    """Return the first of ``rows`` by name, and how many there are in all; one query."""
+    first = list(rows.annotate(of_all=Window(Count("*"))).order_by("name")[:most])
+    return first, first[0].of_all if first else 0
 
 
 def _item(task: BackupTask, **told: object) -> Item:

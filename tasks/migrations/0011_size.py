@@ -56,6 +56,19 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="backuptask",
+            index=models.Index(
+                condition=models.Q(
+                    ("deleted_at__isnull", True),
+                    ("last_checked_at__isnull", True),
+                    ("last_rehearsed_at__isnull", True),
+                    ("last_verified_at__isnull", True),
+                ),
+                fields=["name"],
+                name="task_not_proven",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="run",
             index=models.Index(fields=["task", "kind", "-id"], name="run_of_task"),
         ),

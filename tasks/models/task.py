@@ -151,6 +151,16 @@ class BackupTask(models.Model):
                 condition=models.Q(deleted_at__isnull=True, suspended=False, mode=Mode.PERIODIC),
                 name="task_oldest_success",
             ),
+            models.Index(
+                fields=("name",),
+                condition=models.Q(
+                    deleted_at__isnull=True,
+                    last_verified_at__isnull=True,
+                    last_checked_at__isnull=True,
+                    last_rehearsed_at__isnull=True,
+                ),
+                name="task_not_proven",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -104,7 +104,9 @@ def test_the_number_of_queries_does_not_depend_on_how_much_there_is(
     few = [count(client, url) for url in urls]
     for number in range(4):
         busy(make_task, make_run, f"c{number}")
-    assert [count(client, url) for url in urls] == few
+    many = [count(client, url) for url in urls]
+    # The first page of strips now holds fewer kinds of trouble, each of which is one query.
+    assert all(later <= first for later, first in zip(many, few, strict=True)), (few, many)
     assert max(few) <= MOST_QUERIES, few
 
 
