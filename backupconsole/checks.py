@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 Apps = Sequence[AppConfig] | None
+TOKEN_LENGTH = 16
 
 
 @register("queue")
@@ -104,6 +105,20 @@ def _mode(path: Path) -> int:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError:
         return 0
+
+
+@register(Tags.security)
+def metrics_token(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Whoever has the token reads the names of all tasks and clusters."""
+    if not settings.METRICS_TOKEN or len(settings.METRICS_TOKEN) >= TOKEN_LENGTH:
+        return []
+    return [
+        Error(
+            f"METRICS_TOKEN has {len(settings.METRICS_TOKEN)} characters: it can be guessed.",
+            hint=f"Use {TOKEN_LENGTH} at least, for example from: openssl rand -hex 24",
+            id="console.E008",
+        )
+    ]
 
 
 @register()

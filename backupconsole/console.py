@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import IO, Self
@@ -21,9 +22,9 @@ from django.core.management import call_command
 from backupconsole.children import Child
 from backupconsole.env import env_int, env_str
 
+log = logging.getLogger(__name__)
 GRACE_SECONDS = 20.0
 READY_SECONDS = 60.0
-Write = Callable[[str], None]
 
 
 class CannotStart(Exception):
@@ -110,6 +111,7 @@ def listen() -> socket.socket:
 
 def web_command(listener: socket.socket) -> list[str]:
     """Return the command of the web server, which inherits ``listener``."""
+    requests = ["--access-logfile", "-"] if settings.ACCESS_LOG else []
     return [
         sys.executable, "-m", "gunicorn", "backupconsole.wsgi:application",
         "--bind", f"fd://{listener.fileno()}",
@@ -118,16 +120,17 @@ def web_command(listener: socket.socket) -> list[str]:
         "--threads", "4",
         "--graceful-timeout", "5",
         "--log-level", "warning",
+        "--logger-class", "backupconsole.gunicornlog.GunicornLogger",
         "--no-control-socket",
+        *requests,
     ]  # fmt: skip
 
 
 class Console:
     """Web server and workers. A context: inside they run, and after it every process that was started is gone."""
 
-    def __init__(self, listener: socket.socket, write: Write) -> None:
+    def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._write = write
         host, port = listener.getsockname()[:2]
         shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
         self.address = f"http://{shown}:{port}/"
@@ -192,7 +195,7 @@ class Console:
                 continue
             if not child.may_restart():
                 raise CannotStart(f"The {child.name} ended again and again ({_how(status)}). The console ends.")
-            self._write(f"The {child.name} ended ({_how(status)}) and is started again.")
+            log.warning("The %s ended (%s) and is started again.", child.name, _how(status))
             child.start()
 
     def run_forever(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -54,6 +56,25 @@ def env_int(name: str, default: int, *, least: int = 0, or_zero: bool = False) -
 def env_list(name: str, default: str) -> list[str]:
     """Return a list written with commas."""
     return [part.strip() for part in env_str(name, default).split(",") if part.strip()]
+
+
+def env_choice(name: str, choices: Sequence[str]) -> str:
+    """Return one of ``choices``, the first one where nothing is said; anything else is refused."""
+    text = env_str(name, choices[0]).lower()
+    if text not in choices:
+        raise ImproperlyConfigured(f"{name}: {text!r} is none of {', '.join(choices)}.")
+    return text
+
+
+def env_networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
+    """Return networks written with commas, such as ``10.0.0.0/8``; one address is a network as well."""
+    found = []
+    for part in env_list(name, default):
+        try:
+            found.append(ip_network(part))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: {part!r} is no network: {error}.") from error
+    return found
 
 
 def env_path(name: str, default: Path) -> Path:

@@ -14,7 +14,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from tzlocal import get_localzone_name
 
-from backupconsole.env import env_bool, env_int, env_list, env_path, env_str, key_from_file
+from backupconsole import logformat
+from backupconsole.env import env_bool, env_int, env_list, env_networks, env_path, env_str, key_from_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -75,6 +76,9 @@ INSTALLED_APPS = [
     "tasks",
 ]
 MIDDLEWARE = [
+    "tasks.middleware.RequestNumberMiddleware",
+    # Before all others: a probe needs neither the name of the host, nor a session, nor HTTPS.
+    "backupconsole.monitoring.probes.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -176,6 +180,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # A host that does not answer is known after seconds, not minutes: pages and /readyz say so.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
@@ -267,13 +274,28 @@ Q_CLUSTER = {
     "label": "Queue",
 }
 
+# --- Monitoring --------------------------------------------------------------------------------------------------
+# Who may read /metrics, and the details of /readyz: bearers of the token, and machines of these networks.
+METRICS_TOKEN = env_str("METRICS_TOKEN")
+METRICS_NETWORKS = env_networks("METRICS_NETWORKS", "127.0.0.0/8,::1/128")
+
 # --- Logs --------------------------------------------------------------------------------------------------------
+LOG_FORMAT = logformat.chosen()
+# A line for each request to the web server, on standard error.
+ACCESS_LOG = env_bool("ACCESS_LOG")
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"context": {"()": "tasks.logcontext.ContextFilter"}},
+    "formatters": {"line": {"()": logformat.formatter, "kind": LOG_FORMAT}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["context"]}},
     "root": {"handlers": ["console"], "level": env_str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}, "django-q": {"level": "WARNING"}, "axes": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django-q": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},
+        # The lines of runs stand in the database. A collector of logs gets all of them, people what went wrong.
+        "tasks.run": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"},
+    },
 }
 HOST_NAME = env_str("HOST_NAME") or os.uname().nodename

@@ -32,6 +32,7 @@ from storage.errors import (
 )
 from storage.judging import clock_check, failed, host_key_check, space_check
 from storage.probe import probe
+from storage.threads import helper
 
 log = logging.getLogger(__name__)
 # Seconds for all steps together, and for each of them.
@@ -65,7 +66,7 @@ def verify(
     use the database. Nothing stays at the destination but its own root directory where LocalDir makes it.
     """
     chain = _Chain(path_type, path_type.prepare(parameters), secrets, estimate, now, reading)
-    thread = threading.Thread(target=chain.run, name=f"verify {path_type.name}", daemon=True)
+    thread = helper(chain.run, f"verify {path_type.name}")
     thread.start()
     try:
         yield from _lines(chain, time.monotonic() + whole)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model
 from django.http import HttpRequest
 
+from tasks.addresses import address_in
 from tasks.auditing.sealing import seal_after_commit
 from tasks.models import AuditEvent
 from tasks.permissions import Asker
@@ -50,12 +50,8 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the address a request came from; a proxy's header counts only where a proxy is declared."""
-    if settings.TRUSTED_PROXY:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")[-1].strip()
-        if forwarded:
-            return forwarded[:64]
-    return str(request.META.get("REMOTE_ADDR", ""))[:64]
+    """Return the address a request came from, as ``address_in`` finds it."""
+    return address_in(request.META)
 
 
 @dataclass(frozen=True)

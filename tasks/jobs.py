@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 
+from django.db import DatabaseError
 from django.utils import timezone
 from django_q.exceptions import TimeoutException
 
+from tasks import logcontext
 from tasks.engine import dispatch, kinds, record
 from tasks.engine.keeper import ends_on_term
 from tasks.engine.lease import Lease, claim
 from tasks.engine.record import Outcome
+from tasks.models import Run
 from tasks.notify import sender
 from tasks.states import RunState
 
@@ -40,10 +44,21 @@ def execute_run(run_id: int) -> None:
             lease = claim(run_id, timezone.now())
             if lease is None:
                 return
-            _carry_out(lease)
+            with _in_log(run_id):
+                _carry_out(lease)
     except Exception:
-        log.exception("run %s could not be taken or recorded", run_id)
+        log.exception("run %s could not be taken or recorded", run_id, extra={"run": run_id})
     _offer_next()
+
+
+def _in_log(run_id: int) -> AbstractContextManager[None]:
+    """Return the context in which all lines of the log name the run, its task and its cluster."""
+    names = "task__name", "restoration__name", "cluster__name"
+    try:
+        task, restoration, cluster = Run.objects.values_list(*names).get(pk=run_id)
+    except DatabaseError:
+        return logcontext.of_run(run_id)
+    return logcontext.of_run(run_id, task or restoration or "", cluster)
 
 
 def _carry_out(lease: Lease) -> None:

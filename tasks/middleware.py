@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections.abc import Callable
 from functools import cache
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.cache import has_vary_header, patch_vary_headers
 
+from tasks import logcontext
 from tasks.models import Preference
 from tasks.sessions import session_of
 
 COOKIE = "zone"
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 @cache
@@ -44,6 +48,27 @@ def _own_rows(request: HttpRequest) -> Preference | None:
         return None
     user._state.fields_cache.update(session.user._state.fields_cache)
     return getattr(session.user, "preference", None)
+
+
+class RequestNumberMiddleware:
+    """Gives each request a number, which the lines of the log and the header ``X-Request-ID`` of the answer name.
+
+    The number that a proxy gave is kept where a proxy is declared (``TRUSTED_PROXY``) and it is plain.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer with a number."""
+        given = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY else ""
+        number = logcontext.begin_request(given if _PLAIN.fullmatch(given) else "")
+        response = self.get_response(request)
+        response.headers["X-Request-ID"] = number
+        if not response.streaming:
+            # What streams is made after this; its number stays until the next request of the thread.
+            logcontext.end_request()
+        return response
 
 
 class ViewerZoneMiddleware:

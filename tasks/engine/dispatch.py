@@ -18,6 +18,7 @@ from django.db.models import Case, Q, When
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
+from tasks import logcontext
 from tasks.auditing.refusals import close_counts
 from tasks.auditing.watch import look_after
 from tasks.engine import proofs, spaces
@@ -78,8 +79,9 @@ def tick(now: datetime) -> None:
     ]
     Pulse.beat("tick", now, ", ".join(done)[:200])
     for run_id in lost:
-        log.warning("run %s was given up: its worker was lost", run_id)
-        _step("swept", partial(after_loss, run_id))
+        with logcontext.of_run(run_id):
+            log.warning("run %s was given up: its worker was lost", run_id)
+            _step("swept", partial(after_loss, run_id))
     _step("spool", sweep_spool)
     _step("space", lambda: spaces.watch(now))
     _step("safety copies", lambda: remove_expired(now))

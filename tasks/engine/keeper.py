@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
+from storage.threads import helper
 from tasks.engine.lease import Lease, RenewResult, renew
 from tasks.errors import LeaseLost, RunEnded, RunStopped, TimeLimit, WorkerShutdown
 from tasks.units import format_duration
@@ -71,7 +72,7 @@ class Keeper:
         self._held_until = self._began + settings.LEASE_SECONDS
         self._result = RenewResult(True)
         self._leave = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"keeper-{lease.run_id}", daemon=True)
+        self._thread = helper(self._keep, f"keeper-{lease.run_id}")
 
     def __enter__(self) -> Self:
         self._thread.start()

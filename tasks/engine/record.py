@@ -6,6 +6,7 @@ the record of the run afterwards (design.md, decision 1).
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
@@ -22,6 +23,8 @@ from tasks.notify import notices
 from tasks.overdue import expected_after
 from tasks.states import ACTIVE, GOOD, MOVES, Kind, RunState
 
+_run_log = logging.getLogger("tasks.run")
+_LEVELS = {"INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
 OUTCOMES_KEPT = 30
 OUTCOME_STATES = {code: state for state, code in CODES.items()}
 # Runs whose set is at its destination, and those of them whose set counts. A run whose set was proven ends as a good
@@ -32,8 +35,9 @@ KEPT = STORED & Q(damaged_at__isnull=True)
 
 
 def write_line(run_id: int, level: str, text: str) -> None:
-    """Add one line to the log of a run."""
+    """Add one line to the log of a run, and to the server's log for those who collect it."""
     LogLine.objects.create(run_id=run_id, level=level, text=text)
+    _run_log.log(_LEVELS[level], "%s", text, extra={"run": run_id})
 
 
 def lock_task_of(run_id: int) -> None:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from storage.base import Buffer, Upload
 from storage.errors import Corrupt, NoSpace, StoreError
+from storage.threads import helper
 
 log = logging.getLogger(__name__)
 CHUNK = 1 << 20
@@ -63,7 +64,7 @@ class SpooledUpload(Upload):
         self._begun = 0
         self._upload: Upload | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._carry, name=f"upload {path.name}", daemon=True)
+        self._thread = helper(self._carry, f"upload {path.name}")
         self._thread.start()
 
     @property

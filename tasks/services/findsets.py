@@ -17,6 +17,7 @@ from storage.base import Store
 from storage.checks import Check
 from storage.errors import ConsoleError, PathMissing, StoreFault, Unreachable
 from storage.registry import get_path_type
+from storage.threads import helper
 from storage.verification import verify
 from tasks import audit, permissions
 from tasks.audit import Actor
@@ -208,7 +209,7 @@ def _within(search: Search, work: Callable[[Store, Callable[[], None]], Result])
             answers.put((None, StoreFault(text, cure="Look into the server's log.")))
 
     with _slot():
-        threading.Thread(target=run, name=f"find sets {search.path_type}", daemon=True).start()
+        helper(run, f"find sets {search.path_type}").start()
         try:
             result, error = answers.get(timeout=SECONDS)
         except queue.Empty:

@@ -156,6 +156,9 @@ def pages(search: Search, client: Client) -> None:
         kind = str(route.pattern).split("/")[0]
         args = [numbers[kind]] if "pk" in route.pattern.converters else []
         search.response(f"page {route.name}", client.get(reverse(route.name, args=args)))
+    for path in ("/livez", "/readyz", "/metrics"):
+        found = search.response(f"probe {path}", client.get(path))
+        assert found.status_code != 401, "it is searched where it tells all"
     for model in ("auditevent", "run", "backupfile", "logline"):
         search.response(f"admin {model}", client.get(reverse(f"admin:tasks_{model}_changelist")))
     search.response("admin run", client.get(reverse("admin:tasks_run_change", args=[run.pk])))

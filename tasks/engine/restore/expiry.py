@@ -48,5 +48,5 @@ def _remove(row: SafetyCopy) -> None:
 
 
 def _write(row: SafetyCopy, level: str, text: str) -> None:
-    log.info("run %s: %s", row.run_id, text)
+    log.info("%s", text, extra={"run": row.run_id})
     LogLine.objects.create(run=row.run, level=level, text=text)

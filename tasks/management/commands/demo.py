@@ -52,7 +52,7 @@ class Command(BaseCommand):
         password = self._administrator()
         task = demo.make_tasks(demo.register_sample())
         connections.close_all()
-        with Console(listener, self._say) as console:
+        with Console(listener) as console:
             console.wait_ready()
             run = self._back_up(task, console)
             self._report(run, console, password)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +12,8 @@ from django.db import connections
 
 from backupconsole import people
 from backupconsole.console import CannotStart, Console, Ended, ends_on_signal, listen, prepare, take_lock
+
+log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -23,8 +27,11 @@ class Command(BaseCommand):
             with ends_on_signal(), take_lock():
                 self._run()
         except Ended:
-            self.stdout.write("The console has ended.")
+            self._say("The console has ended.")
         except CannotStart as error:
+            if settings.LOG_FORMAT == "json":
+                log.critical("%s", error)
+                sys.exit(1)
             raise CommandError(str(error)) from error
 
     def _run(self) -> None:
@@ -32,7 +39,7 @@ class Command(BaseCommand):
         prepare()
         nobody = not people.has_administrator()
         connections.close_all()
-        with Console(listener, self._say) as console:
+        with Console(listener) as console:
             console.wait_ready()
             self._say(f"Backup Console: {console.address}   (data in {settings.DATA_DIR}; Ctrl-C ends it)")
             if nobody:
@@ -40,5 +47,9 @@ class Command(BaseCommand):
             console.run_forever()
 
     def _say(self, text: str) -> None:
+        """Tell whoever started the console; among lines for programs it is one of them."""
+        if settings.LOG_FORMAT == "json":
+            log.info("%s", text)
+            return
         self.stdout.write(text)
         self.stdout.flush()
