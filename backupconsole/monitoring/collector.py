@@ -21,8 +21,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from backupconsole import VERSION
 from backupconsole.monitoring import taskfigures
+from tasks.alarms import ALARMS
 from tasks.models import Alarm, DestinationSpace, Maintenance, Pulse, Run, RunTotal
-from tasks.states import ACTIVE, Kind, RunState, Severity
+from tasks.states import ACTIVE, Kind, RunState
 
 PREFIX = "backupconsole"
 
@@ -124,14 +125,14 @@ def _totals(now: datetime) -> Iterator[Metric]:
 
 
 def _alarms(now: datetime) -> Iterator[Metric]:
-    rows = Alarm.objects.filter(cleared_at__isnull=True).order_by().values_list("severity")
-    found = {severity: (number, seen) for severity, number, seen in
-             rows.annotate(number=Count("pk"), seen=Count("acknowledged_at"))}  # fmt: skip
-    family = gauge("alarms", "Alarms that are not cleared.", ("severity", "acknowledged"))
-    for severity in Severity:
-        number, seen = found.get(severity, (0, 0))
-        family.add_metric((severity.value, "false"), number - seen)
-        family.add_metric((severity.value, "true"), seen)
+    found: dict[tuple[str, str], tuple[int, int]] = {(code, each.severity): (0, 0) for code, each in ALARMS.items()}
+    rows = Alarm.objects.filter(cleared_at__isnull=True).order_by().values_list("code", "severity")
+    for code, severity, number, seen in rows.annotate(number=Count("pk"), seen=Count("acknowledged_at")):
+        found[code, severity] = (number, seen)
+    family = gauge("alarms", "Alarms that are not cleared.", ("type", "severity", "acknowledged"))
+    for (code, severity), (number, seen) in found.items():
+        family.add_metric((code, severity, "false"), number - seen)
+        family.add_metric((code, severity, "true"), seen)
     yield family
 
 

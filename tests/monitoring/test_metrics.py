@@ -24,7 +24,7 @@ from backupconsole.monitoring.collector import ConsoleCollector
 from backupconsole.monitoring.exposition import text_of
 from tasks import services
 from tasks.audit import CONSOLE
-from tasks.models import BackupTask, Cluster, Run
+from tasks.models import Alarm, BackupTask, Cluster, Run
 from tasks.states import Mode
 from tests.conftest import MakeRun, MakeTask
 from tests.monitoring.world import DAY, HOUR, NOW, fill
@@ -107,8 +107,13 @@ def test_the_figures_of_the_console(daily: BackupTask, collector: ConsoleCollect
     assert series(found, "run_duration_seconds_total", cluster="plant", kind="backup", state="successful") == 12
     assert series(found, "stored_bytes_total", cluster="plant") == 1_234_567
     assert series(found, "runs_total", cluster="west", kind="check", state="failed") == 1
-    assert series(found, "alarms", severity="major", acknowledged="false") == 1
-    assert series(found, "alarms", severity="critical", acknowledged="true") == 0
+    assert series(found, "alarms", type="backup-failed", severity="major", acknowledged="false") == 1
+    assert series(found, "alarms", type="backup-failed", severity="major", acknowledged="true") == 0
+    assert series(found, "alarms", type="workers-silent", severity="critical", acknowledged="false") == 0
+    Alarm.objects.update(acknowledged_at=NOW, code="of-an-older-release", severity="minor")
+    found = read(text_of(collector))
+    assert series(found, "alarms", type="of-an-older-release", severity="minor", acknowledged="true") == 1
+    assert series(found, "alarms", type="backup-failed", severity="major", acknowledged="false") == 0
     build = [dict(labels) for name, labels in found if name == "build_info"]
     assert build[0]["version"] == VERSION
     assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()

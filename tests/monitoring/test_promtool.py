@@ -16,6 +16,7 @@ from django.conf import settings
 
 from backupconsole.monitoring.collector import ConsoleCollector
 from backupconsole.monitoring.exposition import text_of
+from tasks.alarms import ALARMS
 from tests.conftest import IN_CI, MakeRun, MakeTask
 from tests.monitoring.world import NOW, fill
 
@@ -130,6 +131,12 @@ def test_labels_in_rules_and_dashboard_exist(text: str) -> None:
         for listed in re.findall(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)", query):
             used |= {part.strip() for part in listed.split(",") if part.strip()}
     assert used - known == set()
+
+
+def test_alarms_that_rules_name_exist() -> None:
+    found = re.findall(r'\btype(?:=|!=|=~|!~)"([a-z|-]+)"', RULES.read_text())
+    named = {kind for kinds in found for kind in kinds.split("|")}
+    assert named and named - set(ALARMS) == set()
 
 
 def test_every_rule_is_tried_both_ways() -> None:
