@@ -7,13 +7,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, Prefetch, Q
+from django.db.models import Prefetch
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from tasks import permissions, services
+from tasks import clusterlist, permissions, services
 from tasks.audit import actor_of
 from tasks.errors import EditConflict, Refused
 from tasks.forms.editor import focus_first, problems_of
@@ -22,24 +22,14 @@ from tasks.forms.service import ServiceForm
 from tasks.models import Cluster, Node, Service
 from tasks.views.common import clusters_of, needs, row_or_404, tell_refusal
 
-_LIVE = Q(tasks__deleted_at__isnull=True)
-
 
 # --- Looking --------------------------------------------------------------------------------------------------------
 @needs(permissions.VIEW)
 @require_GET
 def cluster_list(request: HttpRequest) -> HttpResponse:
-    """Show all clusters."""
-    clusters = (
-        clusters_of(request)
-        .annotate(
-            task_count=Count("tasks", filter=_LIVE, distinct=True),
-            node_count=Count("services__nodes", distinct=True),
-            last_success=Max("tasks__last_success_at", filter=_LIVE),
-        )
-        .prefetch_related("services")
-    )
-    return render(request, "inventory/clusters.html", {"clusters": clusters})
+    """Show a page of the clusters."""
+    state = clusterlist.ClusterState.of(request.GET)
+    return render(request, "inventory/clusters.html", clusterlist.whole(state, clusters_of(request)))
 
 
 @needs(permissions.VIEW)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.db.models import Count
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
 from tasks import jobs
-from tasks.engine import dispatch
+from tasks.engine import dispatch, due
 from tasks.engine.due import queue_due
 from tasks.models import BackupTask, Cluster, Pulse, Run
 from tasks.states import Mode, RunState, Trigger
@@ -172,19 +173,28 @@ def make_due(count: int, cluster: Cluster) -> None:
     moment = timezone.now() - SECOND
     BackupTask.objects.bulk_create(
         BackupTask(
-            name=f"due-{number}", cluster=cluster, mode=Mode.PERIODIC, started=moment, next_run_at=moment,
+            name=f"due-{count}-{number}", cluster=cluster, mode=Mode.PERIODIC, started=moment, next_run_at=moment,
             path_type="LocalDir", copies=1,
         )
         for number in range(count)
     )  # fmt: skip
 
 
-def test_1000_due_tasks_are_queued_within_two_seconds_of_work(db: None, cluster: Cluster) -> None:
-    make_due(1000, cluster)
-    began = time.process_time()
-    assert queue_due(timezone.now()) == 1000
-    assert time.process_time() - began < 2
-    assert Run.objects.filter(state=RunState.WAITING).count() == 1000
+def test_many_due_tasks_are_queued_once_each_by_a_few_queries_a_batch(
+    db: None, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "BATCH", 100)
+    counted = []
+    for count in (100, 300):
+        make_due(count, cluster)
+        with CaptureQueriesContext(connection) as captured:
+            assert queue_due(timezone.now()) == count
+        counted.append(len(captured))
+        assert queue_due(timezone.now()) == 0
+    assert Run.objects.filter(state=RunState.WAITING).count() == 400
+    assert not Run.objects.values("task").annotate(runs=Count("pk")).exclude(runs=1).exists()
+    # Three batches take no more than three times what one takes, whatever the number of tasks in each.
+    assert counted[1] <= 3 * counted[0] and counted[0] <= 30, counted
 
 
 # --- Offers ---------------------------------------------------------------------------------------------------------

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -35,22 +32,6 @@ def test_the_list_says_what_each_cluster_has(
 def test_a_deleted_task_protects_nothing(client: Client, node: Node, make_task: MakeTask) -> None:
     make_task("gone", deleted_at=timezone.now())
     assert "plant IPv4 IoTDB 1 None Never" in text_of(client.get("/clusters/"))
-
-
-def test_the_number_of_queries_does_not_grow(client: Client, django_assert_max_num_queries: Any) -> None:
-    def fill(first: int, count: int) -> None:
-        for number in range(first, first + count):
-            service = Service.objects.create(cluster=Cluster.objects.create(name=f"c{number}"), name="IoTDB")
-            Node.objects.create(service=service, name="n", home="/opt/iotdb")
-
-    fill(0, 2)
-    with CaptureQueriesContext(
-        connection,
-    ) as few:
-        client.get("/clusters/")
-    fill(2, 30)
-    with django_assert_max_num_queries(len(few)):
-        client.get("/clusters/")
 
 
 def test_no_clusters_yet(client: Client, login: Login) -> None:
