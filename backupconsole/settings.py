@@ -159,7 +159,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Language and time -------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-USE_I18N = True
+# The pages are in English only; to ask for the language at every number and address took a tenth of a page.
+USE_I18N = False
 # Django's admin writes dates as the other pages do.
 FORMAT_MODULE_PATH = "backupconsole.formats"
 USE_TZ = True

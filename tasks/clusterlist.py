@@ -39,8 +39,8 @@ class ClusterState:
 def whole(state: ClusterState, clusters: QuerySet[Cluster]) -> dict[str, Any]:
     """Return everything the page shows of ``clusters``, in four queries at most."""
     found = clusters.filter(Q(name__icontains=state.q) | Q(note__icontains=state.q)) if state.q else clusters
-    page = Paginator(found.order_by("name"), PAGE_SIZE).get_page(state.page)
-    keys = list(page.object_list.values_list("pk", flat=True))
+    page = Paginator(found.only("pk").order_by("name"), PAGE_SIZE).get_page(state.page)
+    keys = [cluster.pk for cluster in page.object_list]
     rows = with_counts(clusters.filter(pk__in=keys)).order_by("name").prefetch_related("services") if keys else []
     total = page.paginator.count
     return {

@@ -50,20 +50,20 @@ class Untold:
 def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int, worst: int) -> Untold:
     """Return ``most`` at most of each kind, and none of kinds that come after ``worst`` on the page, but their number.
 
-    One query for each kind that is there at all.
+    One query for each kind that may be there, each by an index of its own.
     """
-    kinds: tuple[tuple[int, int, Callable[[], Q], Make], ...] = (
-        (items.FAILED, tasks.in_trouble[RunState.FAILED], lambda: Q(last_state=RunState.FAILED), _failed),
-        (items.POSTPONED, tasks.postponed, lambda: postponed(sight.now), _postponed),
-        (items.NEVER, tasks.never, never, _never),
-        (items.NOT_PROVEN, tasks.not_proven, not_proven, _not_proven),
-        (items.NOT_PROVEN, tasks.not_rehearsed, not_rehearsed, _not_rehearsed),
+    kinds: tuple[tuple[int, bool, Q, Make], ...] = (
+        (items.FAILED, tasks.in_trouble[RunState.FAILED] > 0, Q(last_state=RunState.FAILED), _failed),
+        (items.POSTPONED, tasks.in_trouble[RunState.POSTPONED] > 0, postponed(sight.now), _postponed),
+        (items.NEVER, True, never(), _never),
+        (items.NOT_PROVEN, True, not_proven(), _not_proven),
+        (items.NOT_PROVEN, True, not_rehearsed(), _not_rehearsed),
     )
     found: list[tuple[BackupTask, Make]] = []
     total = 0
-    for rank, count, condition, make in kinds:
-        if count:
-            rows = sight.tasks().filter(condition()).filter(no_alarm_tells())
+    for rank, likely, condition, make in kinds:
+        if likely:
+            rows = sight.tasks().filter(condition).filter(no_alarm_tells())
             first, number = _first(to_tell(rows), most) if rank <= worst else ([], rows.order_by().count())
             found += [(task, make) for task in first]
             total += number

@@ -58,14 +58,43 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="backuptask",
             index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True), ("last_verified_at__isnull", True)),
+                fields=["last_verified_at", "last_checked_at", "last_rehearsed_at", "name"],
+                name="task_not_proven",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="backuptask",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True), ("last_success_at__isnull", True)),
+                fields=["last_success_at", "name"],
+                name="task_never",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="backuptask",
+            index=models.Index(
                 condition=models.Q(
                     ("deleted_at__isnull", True),
-                    ("last_checked_at__isnull", True),
                     ("last_rehearsed_at__isnull", True),
-                    ("last_verified_at__isnull", True),
+                    ("rehearse_after_days__isnull", False),
                 ),
-                fields=["name"],
-                name="task_not_proven",
+                fields=["last_rehearsed_at", "rehearse_after_days", "name"],
+                name="task_not_rehearsed",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="backuptask",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["cluster", "sets_kept", "bytes_kept", "last_rehearsed_at", "deleted_at"],
+                name="task_kept",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="alarm",
+            index=models.Index(
+                condition=models.Q(("cleared_at__isnull", True)), fields=["cluster", "code"], name="alarm_of_cluster"
             ),
         ),
         migrations.AddIndex(

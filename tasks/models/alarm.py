@@ -58,6 +58,7 @@ class Alarm(models.Model):
         ]
         indexes = [
             models.Index(fields=("urgency", "-id", "cluster"), condition=_UNCLEARED, name="alarm_uncleared"),
+            models.Index(fields=("cluster", "code"), condition=_UNCLEARED, name="alarm_of_cluster"),
             models.Index(fields=("-cleared_at", "-id"), condition=_CLEARED, name="alarm_history"),
             models.Index(fields=("code", "-cleared_at", "-id"), condition=_CLEARED, name="alarm_history_of_type"),
         ]

@@ -6,8 +6,10 @@ Times are shown in the zone that is active for the viewer, always as ``<time dat
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
+from typing import Any
 
 from django import template
 from django.templatetags.static import static
@@ -40,6 +42,13 @@ def icon(name: str, extra: str = "") -> SafeString:
         static("icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def choices(things: Iterable[Any], chosen: int | None) -> SafeString:
+    """Return ``things`` by their names as the options of a choice; there may be a thousand of them."""
+    marks = ((one.pk, SafeString(" selected") if one.pk == chosen else "", one.name) for one in things)
+    return format_html_join("", '<option value="{}"{}>{}</option>', marks)
 
 
 def day_word(day: date, today: date) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from tasks.models import Cluster
 from tasks.states import RunState
 from tasks.templatetags import console as tags
 
@@ -127,3 +128,11 @@ def test_days_near_now_are_lower_case_in_the_middle_of_a_sentence() -> None:
     today = timezone.localtime()
     assert f">today {today:%H:%M}</time>" in tags.on(today)
     assert tags.on(None) == "never"
+
+
+def test_choices_are_named_escaped_and_one_of_them_is_chosen() -> None:
+    clusters = [Cluster(pk=1, name="plant"), Cluster(pk=2, name="<b>")]
+    assert tags.choices(clusters, 2) == (
+        '<option value="1">plant</option><option value="2" selected>&lt;b&gt;</option>'
+    )
+    assert tags.choices([], None) == ""

@@ -21,7 +21,8 @@ from bench import filling, visits
 from bench.imagined import Size
 from tasks import differences, history, restorations, rows, selectors
 from tasks.engine import due, lease, pruning, record
-from tasks.models import BackupTask, Maintenance, Run
+from tasks.home import tally
+from tasks.models import BackupTask, Cluster, Maintenance, Run
 from tasks.states import Kind, RunState
 
 SMALL = Size(tasks=20, runs=500, clusters=4, log_lines=100, restorations=4, alarms=8, events=30)
@@ -113,6 +114,21 @@ PLANS: dict[str, tuple[Callable[[], QuerySet[Any]], str]] = {
     "due tasks": (
         lambda: BackupTask.objects.filter(due.IS_DUE, next_run_at__lte=NOW).order_by("next_run_at", "pk"),
         "task_due",
+    ),
+    "tasks that never ran": (lambda: BackupTask.objects.filter(tally.never()).order_by(), "task_never"),
+    "tasks never proven": (lambda: BackupTask.objects.filter(tally.not_proven()).order_by(), "task_not_proven"),
+    "tasks never rehearsed": (
+        lambda: BackupTask.objects.filter(tally.not_rehearsed()).order_by(),
+        "task_not_rehearsed",
+    ),
+    "what is kept": (
+        lambda: BackupTask.objects.order_by().values("sets_kept", "bytes_kept", "last_rehearsed_at"),
+        "COVERING INDEX task_kept",
+    ),
+    "protected clusters": (lambda: tally.judged(Cluster.objects.all(), NOW).order_by(), "alarm_of_cluster"),
+    "ends of a day": (
+        lambda: Run.objects.filter(kind=Kind.BACKUP, ended_at__gt=NOW).order_by().values("state"),
+        "COVERING INDEX run_ended",
     ),
     "restorations": (lambda: restorations.Restoration.objects.order_by("-pk")[:26], ""),
     "old runs of some tasks": (
