@@ -119,14 +119,16 @@ class CreateForm(ServicesForm):
         _choices(self.fields["path_type"], [(kind.name, kind.name) for kind in available_path_types()])
         self.initial.setdefault("sources", [known[0].key] if known else [])
         if self.backup_object:
+            if not self.is_bound:
+                self.initial["cluster"] = self.backup_object.pk
             self.fields["cluster"].help_text = inventory_words(self.backup_object)
 
     def chosen_cluster(self) -> Cluster | None:
-        """Return the cluster that was chosen, else the first one."""
+        """Return the cluster that was chosen, else the first one that can be backed up, or the first one of all."""
         wanted = self.data.get("cluster") if self.is_bound else self.initial.get("cluster")
         if str(wanted or "").isdecimal():
             return self.clusters.filter(pk=str(wanted)).first()
-        return self.clusters.first()
+        return self.clusters.filter(services__nodes__isnull=False).first() or self.clusters.first()
 
     def clean_name(self) -> str:
         """Hold the name against the rule of names and against the names of other tasks."""

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from django import template
+from django.template import Context
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -23,6 +24,7 @@ from tasks.devices import device as device_words
 from tasks.entries import Badge
 from tasks.models import Run
 from tasks.outcomes import legend_svg, shapes_svg, strip_svg
+from tasks.pagehelp import HELP
 from tasks.rows import below_status
 from tasks.states import LOOKS, NO_RUNS_YET, RunState
 from tasks.units import format_distance, format_duration, format_size, format_speed
@@ -196,6 +198,19 @@ def duration(value: timedelta | None, nothing: str = "Not run") -> str:
 def count(value: int) -> str:
     """Return a number with its thousands parted."""
     return f"{value:,}"
+
+
+@register.filter
+def by_parts(value: str) -> SafeString:
+    """Return a name of IoTDB that may be broken behind its dots."""
+    return format_html_join(SafeString(".<wbr>"), "{}", ((part,) for part in value.split(".")))
+
+
+@register.inclusion_tag("shell/_help.html", takes_context=True)
+def help_of_page(context: Context) -> dict[str, str | None]:
+    """Unfold the short help of the page that is asked for; nothing where it speaks for itself."""
+    match = context["request"].resolver_match
+    return {"text": HELP.get(match.url_name) if match else None}
 
 
 @register.simple_tag

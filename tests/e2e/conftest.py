@@ -18,7 +18,7 @@ from tests.e2e.seed import PASSWORD
 from tests.live import LiveConsole
 
 ARTEFACTS = Path(__file__).parent.parent / "artefacts"
-WIDE, NARROW = (1440, 900), (360, 780)
+WIDE, MIDDLE, NARROW = (1440, 900), (768, 1024), (360, 780)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

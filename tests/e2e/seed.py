@@ -144,7 +144,7 @@ def _alarms(failing: BackupTask, damaged: BackupTask, now: datetime) -> None:
     depot = Cluster.objects.get(name="depot")
     cause = "The restored IoTDB did not start, and what was there before could not be renamed back: permission denied."
     cure = "Write nothing to the cluster. Find the step that failed, put the cause right, then press Roll Back."
-    where = {"place": "depot-back", "cluster": depot, "now": now - 20 * hour}
+    where = {"place": "depot-back", "cluster": depot, "link": reverse("restorations"), "now": now - 20 * hour}
     alarms.raise_alarm("restoration-unknown", f"cluster {depot.pk}", cause=cause, cure=cure, **where)
     where = about(failing) | {"now": now - 200 * hour}
     alarms.raise_alarm("rehearsal-failed", f"task {failing.pk}", cause="The ports were in use.", **where)

@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import Open, picture
 from tests.e2e.test_history import choose_for, newest, open_history
-from tests.e2e.test_pages import serious
 from tests.e2e.test_runs import MARK, SAME, storage
 from tests.e2e.ways import RUN_SECONDS, choose, create_manual, find, row, wait_for_status
 from tests.live import LiveConsole
@@ -78,7 +78,7 @@ def test_an_alarm_is_acknowledged_by_keyboard_and_taken_back(page: Page) -> None
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Comment")).to_be_focused()
     picture(page, "alarm-acknowledge")
-    assert serious(page) == []
+    assert violations(page) == []
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name=re.compile("^Acknowledge"))).to_be_focused()
     page.keyboard.press("Enter")

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import NARROW, WIDE, Open, picture
-from tests.e2e.test_pages import serious
 from tests.e2e.ways import create_manual, row
 
 pytestmark = pytest.mark.browser
@@ -41,7 +41,7 @@ def test_ticked_tasks_are_counted_asked_about_and_deleted_by_a_typed_word(page: 
     button = dialog.get_by_role("button", name="Delete 2 tasks")
     expect(button).to_be_disabled()
     expect(page.get_by_label("Type delete 2 tasks to confirm")).to_be_focused()
-    assert serious(page) == []
+    assert violations(page) == []
     pictures(page, "bulk-dialog")
     page.keyboard.press("Escape")
     expect(bar.get_by_role("button", name="Delete")).to_be_focused()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import Open
 from tests.e2e.test_bulk import pictures
-from tests.e2e.test_pages import serious
 
 pytestmark = pytest.mark.browser
 
@@ -21,14 +21,14 @@ def test_maintenance_is_set_read_everywhere_and_ended(open_page: Open) -> None:
     notice = page.locator("#maintenance-notice")
     try:
         expect(notice).to_contain_text("New disks for nfs-1. Ask Anna, room 214.")
-        assert serious(page) == []
+        assert violations(page) == []
         pictures(page, "maintenance-on")
         other = open_page(who="operator")
         other.goto("backups/?q=plant-unused")
         expect(other.locator("#maintenance-notice")).to_contain_text("set by administrator: New disks")
         other.get_by_label("More for plant-unused").click()
         expect(other.get_by_role("button", name="Back Up Now Maintenance")).to_be_disabled()
-        assert serious(other) == []
+        assert violations(other) == []
     finally:
         page.get_by_role("button", name="End maintenance").click()
         expect(notice).to_be_empty()

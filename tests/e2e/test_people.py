@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import NARROW, WIDE, Open, picture
-from tests.e2e.test_pages import serious
 
 pytestmark = pytest.mark.browser
 OWN = "a-password-of-my-own"
@@ -31,7 +31,7 @@ def test_the_way_of_a_newcomer(open_page: Open) -> None:
     password = boss.locator("#one-time-password").inner_text()
     boss.get_by_role("button", name="Copy").click()
     assert boss.evaluate("navigator.clipboard.readText()") == password
-    assert serious(boss) == []
+    assert violations(boss) == []
     boss.get_by_role("link", name="Done").click()
 
     newcomer = open_page()
@@ -42,7 +42,7 @@ def test_the_way_of_a_newcomer(open_page: Open) -> None:
         for theme in ("light", "dark"):
             newcomer.emulate_media(color_scheme=theme)
             picture(newcomer, f"first-password-{width}-{theme}")
-            assert serious(newcomer) == [], (width, theme)
+            assert violations(newcomer) == [], (width, theme)
     newcomer.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
     newcomer.goto("backups/")
     expect(newcomer.get_by_role("heading", level=1)).to_have_text("Choose your own password")

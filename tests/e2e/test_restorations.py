@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import NARROW, WIDE, Open, picture
 from tests.e2e.restorations import home_of
-from tests.e2e.test_pages import serious
 from tests.e2e.ways import choose, create_manual, find, wait_for_status
 from tests.engine.restore_kit import SCHEMA, damage, kill_all, running, start_all
 from tests.live import LiveConsole
@@ -78,7 +78,7 @@ def test_a_restoration_from_a_run_to_what_was_there(page: Page, restorer: Page, 
     for size in (WIDE, NARROW):
         restorer.set_viewport_size({"width": size[0], "height": size[1]})
         picture(restorer, f"restoration-awaits-{size[0]}-light")
-        assert serious(restorer) == []
+        assert violations(restorer) == []
         assert restorer.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     restorer.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
@@ -86,7 +86,7 @@ def test_a_restoration_from_a_run_to_what_was_there(page: Page, restorer: Page, 
     restorer.get_by_role("link", name=re.compile("^Confirm")).click()
     dialog = restorer.get_by_role("dialog")
     expect(dialog).to_contain_text("Every change to the metadata of museum after")
-    assert serious(restorer) == []
+    assert violations(restorer) == []
     picture(restorer, "restoration-confirm-dialog")
     dialog.get_by_label("Type museum to confirm").fill("plant")
     dialog.get_by_role("button", name="Stop IoTDB and restore").click()
@@ -152,7 +152,7 @@ def test_a_set_is_found_without_a_record_of_it(page: Page, restorer: Page, home:
     for size in (WIDE, NARROW):
         restorer.set_viewport_size({"width": size[0], "height": size[1]})
         picture(restorer, f"sets-found-{size[0]}-light")
-        assert serious(restorer) == []
+        assert violations(restorer) == []
         assert restorer.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     row = restorer.get_by_role("row").filter(has_text="e2e-found")
     expect(row).to_contain_text("Whole")
@@ -168,7 +168,7 @@ def test_questions_are_answered_by_keyboard(restorer: Page) -> None:
     restorer.keyboard.press("Enter")
     field = restorer.get_by_label("Type attic to confirm")
     expect(field).to_be_focused()
-    assert serious(restorer) == []
+    assert violations(restorer) == []
     restorer.keyboard.press("Escape")
     expect(restorer.get_by_role("dialog")).to_have_count(0)
     expect(opener).to_be_focused()
