@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from tests.conftest import Login
+from tests.web.list_kit import without_help
 
 
 @pytest.fixture
@@ -24,5 +25,5 @@ def page_of(response: Any) -> str:
 
 def text_of(response: Any) -> str:
     """Return the page's text without markup, blanks made one."""
-    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", page_of(response), flags=re.DOTALL)
+    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", without_help(page_of(response)), flags=re.DOTALL)
     return re.sub(r"\s+", " ", page.replace("&#x27;", "'"))

@@ -17,8 +17,14 @@ def page(client: Client, query: str = "") -> str:
 
 
 def squeezed(text: str) -> str:
-    """Return ``text`` with every run of white space as one blank, and the parts of paths joined."""
-    return re.sub(r'<span class="seg">([^<]*)</span>', r"\1", re.sub(r"\s+", " ", text))
+    """Return a page without its help, every run of white space as one blank, the parts of paths and names joined."""
+    told = re.sub(r"\s+", " ", without_help(text)).replace("<wbr>", "")
+    return re.sub(r'<span class="seg">([^<]*)</span>', r"\1", told)
+
+
+def without_help(page: str) -> str:
+    """Return a page without its help, which tells of everything that may stand there."""
+    return re.sub(r'<details class="help">.*?</details>', "", page, flags=re.DOTALL)
 
 
 def names(text: str) -> list[str]:

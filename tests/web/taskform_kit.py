@@ -9,6 +9,7 @@ from typing import Any
 from django.test import Client
 
 from tasks.models import BackupTask, Cluster
+from tests.web.list_kit import without_help
 
 # Monday, 08:41:58 in Berlin.
 NOW = datetime(2026, 11, 23, 7, 41, 58, tzinfo=UTC)
@@ -57,7 +58,7 @@ SFTP: dict[str, Any] = {
 
 def text_of(response: Any) -> str:
     """Return a page's text without markup, blanks made one."""
-    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", response.content.decode(), flags=re.DOTALL)
+    page = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", without_help(response.content.decode()), flags=re.DOTALL)
     return re.sub(r"\s+", " ", page.replace("&#x27;", "'").replace("&lt;", "<").replace("&gt;", ">"))
 
 
