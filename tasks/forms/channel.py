@@ -110,7 +110,7 @@ class WebhookForm(AddressForm):
         max_length=1024,
         required=False,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
-        help_text="Sent as Authorization: Bearer …. Empty where the service asks for none.",
+        help_text="Sent in the header Authorization. Empty where the service asks for none.",
     )
     helper = helper(Field("name", wrapper_class="w3"), Field("url"), Field("token", wrapper_class="w3"), "enabled")
 
@@ -159,10 +159,8 @@ class ServiceUrlForm(AddressForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["url"].label = "Apprise URL"
-        self.fields["url"].help_text = (
-            "For example slack://…, mmosts://…, ntfys://…. Kept as a secret. Allowed: "
-            f"{', '.join(settings.NOTIFY_SCHEMES)}."
-        )
+        schemes = ", ".join(settings.NOTIFY_SCHEMES)
+        self.fields["url"].help_text = f"For example slack://… or ntfys://… Kept as a secret. Allowed: {schemes}."
 
     def clean_url(self) -> str:
         """Refuse a service that is not allowed, one that apprise does not know, and what nothing is sent to."""
