@@ -6,7 +6,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 # A colour on its way from one theme to the other is no colour of ours.
-_AT_REST = "document.getAnimations().every(one => one.playState !== 'running' || one.effect.getTiming().iterations > 1)"
+_AT_REST = """() => Promise.all(document.getAnimations()
+  .filter(one => one.effect.getComputedTiming().activeDuration !== Infinity)
+  .map(one => one.finished.catch(() => null))).then(() => null)"""
 
 
 def violations(page: Page, *, colours_only: bool = False) -> list[str]:
@@ -14,7 +16,7 @@ def violations(page: Page, *, colours_only: bool = False) -> list[str]:
     options: dict[str, object] = {"resultTypes": ["violations"]}
     if colours_only:
         options["runOnly"] = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
-    page.wait_for_function(_AT_REST)
+    page.evaluate(_AT_REST)
     found = Axe().run(page, options=options).response["violations"]
     return [
         f"{each['impact']} {each['id']}: {each['help']} {[node['html'][:160] for node in each['nodes'][:3]]}"
