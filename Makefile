@@ -9,10 +9,10 @@ unexport PYTHON
 endif
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo run admin test test-fast test-servers lint bench venv
+.PHONY: help demo run admin test test-fast test-servers test-postgresql lint bench venv
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo:  ## Console with a real sample and a proven backup, until Ctrl-C (ONCE=1: end after the proof)
 	@scripts/setup run
@@ -39,6 +39,10 @@ test-servers:  ## The tests that need real servers
 	@scripts/setup dev
 	@scripts/test-packages
 	@$(RUN) -m pytest -m server $(ARGS)
+
+test-postgresql:  ## The tests of pages and verbs, on a PostgreSQL that is made for them
+	@scripts/setup dev
+	@$(RUN) scripts/on-postgresql $(RUN) -m pytest -q -m "not (server or browser or process)" $(or $(ARGS),tests/web)
 
 lint:  ## ruff, mypy, Django's checks for production, and whether a migration is missing
 	@scripts/setup dev
