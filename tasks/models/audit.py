@@ -31,6 +31,19 @@ class AppendOnly(models.QuerySet["AuditEvent"]):
             event.stamp = chain.stamp(event.__dict__)
         return super().bulk_create(events, *args, **kwargs)
 
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Aggregate as Django does, but ask for the first and the last moment each on its own.
+
+        One end is found by an index at once; for both together, as the dates above the list in Django's admin want
+        them, the database would go through all events.
+        """
+        if args or not all(isinstance(wanted, (models.Min, models.Max)) for wanted in kwargs.values()):
+            return super().aggregate(*args, **kwargs)
+        found: dict[str, Any] = {}
+        for name, wanted in kwargs.items():
+            found |= super().aggregate(**{name: wanted})
+        return found
+
     def datetimes(self, field_name: str, kind: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the years, months or days that have events, for the dates above the list in Django's admin.
 

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
+from django.db.models import Count, Max, Min
+from django.test.utils import CaptureQueriesContext
 
 from tasks.auditing import listing, periods
 from tasks.auditing.periods import Period, with_events
@@ -67,6 +70,16 @@ def test_the_dates_in_djangos_admin_are_those_with_events() -> None:
     assert [moment.year for moment in years] == [2024, 2026]
     days = AuditEvent.objects.filter(at__year=2026).datetimes("at", "day")
     assert [f"{moment:%m-%d}" for moment in days] == ["02-28"]
+
+
+def test_the_first_and_the_last_moment_are_found_each_on_its_own() -> None:
+    at(2024, 5, 6, 7)
+    at(2026, 5, 6, 7)
+    with CaptureQueriesContext(connection) as captured:
+        ends = AuditEvent.objects.aggregate(first=Min("at"), last=Max("at"))
+    assert [ends[name].year for name in ("first", "last")] == [2024, 2026]
+    assert len(captured) == 2
+    assert AuditEvent.objects.aggregate(number=Count("pk"), last=Max("at"))["number"] == 2
 
 
 def test_too_many_dates_are_asked_for_in_djangos_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
