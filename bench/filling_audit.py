@@ -22,12 +22,13 @@ _NAMES = (*chain.SEALED, "digest")
 def events(tasks: Sequence[Task], number: int, now: datetime) -> None:
     """Write ``number`` events, one a minute until ``now``, behind those that are there, and the end of the chain."""
     head = AuditChain.load()
-    write(AuditEvent, _NAMES, _rows(tasks, number, now, head))
+    # Asked for beforehand: while PostgreSQL copies rows it answers nothing else.
+    last = AuditEvent.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+    write(AuditEvent, _NAMES, _rows(tasks, number, now, head, last))
     head.save()
 
 
-def _rows(tasks: Sequence[Task], number: int, now: datetime, head: AuditChain) -> Iterator[list[Any]]:
-    last = AuditEvent.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+def _rows(tasks: Sequence[Task], number: int, now: datetime, head: AuditChain, last: int) -> Iterator[list[Any]]:
     for place in range(number):
         event = _event(tasks[place * 7 % len(tasks)], place, now - timedelta(minutes=number - place))
         event |= {"id": last + place + 1, "position": head.position + 1, "foreign": False}
