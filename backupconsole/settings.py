@@ -183,7 +183,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # A host that does not answer is known after seconds, not minutes: pages and /readyz say so.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    _options.setdefault("connect_timeout", 5)
+    # To start a second process for a page's query, or to compile it, takes longer than the query.
+    _options.setdefault("options", "-c max_parallel_workers_per_gather=0 -c jit=off")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",

@@ -59,7 +59,7 @@ class Line:
 
 def run(options: Options) -> Outcome:
     """Measure every page on every database, as an administrator and as a person limited to one cluster."""
-    rounds = options.rounds or (10 if options.quick else 40)
+    rounds = options.rounds or (10 if options.quick else 20)
     data: dict[str, Any] = {}
     missed: list[str] = []
     for kind in chosen(options):

@@ -55,7 +55,7 @@ class Rule:
 def whole(state: AlarmState, user: Any, now: datetime) -> dict[str, Any]:
     """Return everything that the page of uncleared alarms shows to ``user``; four queries."""
     raised = narrowed(alarms.uncleared(), user)
-    numbers = dict(state.narrow(raised, severity=False).order_by().values_list("urgency").annotate(number=Count("pk")))
+    numbers = dict(state.narrow(raised, severity=False).order_by().values_list("urgency").annotate(number=Count("*")))
     query = state.here
     return {
         "state": state,
@@ -97,7 +97,7 @@ def history(state: AlarmState, user: Any) -> dict[str, Any]:
 
 def rules(user: Any) -> list[Rule]:
     """Return every type with how many alarms of it ``user`` may see raised, the most serious first; one query."""
-    raised = narrowed(alarms.uncleared(), user).order_by().values_list("code").annotate(number=Count("pk"))
+    raised = narrowed(alarms.uncleared(), user).order_by().values_list("code").annotate(number=Count("*"))
     numbers = dict(raised)
     ranked = sorted(ALARMS.items(), key=lambda one: SEVERITIES.index(one[1].severity))
     return [Rule(code, known, numbers.get(code, 0)) for code, known in ranked]

@@ -176,7 +176,7 @@ def uncleared() -> QuerySet[Alarm]:
 
 def counts(user: Any) -> Counts:
     """Count the alarms that ``user`` may see and that are not cleared; one query, of an index alone."""
-    rows = narrowed(uncleared(), user).order_by().values_list("urgency").annotate(number=Count("pk"))
+    rows = narrowed(uncleared(), user).order_by().values_list("urgency").annotate(number=Count("*"))
     found = dict(rows)
     numbers = {
         severity: found.get(place, 0) + found.get(place + ACKNOWLEDGED, 0) for place, severity in enumerate(SEVERITIES)

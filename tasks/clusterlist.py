@@ -62,7 +62,7 @@ def with_counts(clusters: QuerySet[Cluster]) -> QuerySet[Cluster]:
     nodes = Node.objects.filter(service__cluster=OuterRef("pk")).order_by().values("service__cluster")
     number = IntegerField()
     return clusters.annotate(
-        task_count=Coalesce(Subquery(tasks.values(found=Count("pk")), output_field=number), 0),
+        task_count=Coalesce(Subquery(tasks.values(found=Count("*")), output_field=number), 0),
         node_count=Coalesce(Subquery(nodes.values(found=Count("pk")), output_field=number), 0),
         last_success=Subquery(tasks.values(found=Max("last_success_at"))),
     )

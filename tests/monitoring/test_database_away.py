@@ -45,4 +45,8 @@ def test_a_silent_database_is_known_within_its_limit(tmp_path: Path) -> None:
 
 
 def test_the_limit_is_five_seconds_where_nothing_is_said(tmp_path: Path) -> None:
-    assert python(OPTIONS, "postgres://console:x@127.0.0.1/console", tmp_path).strip() == "{'connect_timeout': 5}"
+    assert (
+        python(OPTIONS, "postgres://console:x@127.0.0.1/console", tmp_path)
+        .strip()
+        .startswith("{'connect_timeout': 5, ")
+    )
