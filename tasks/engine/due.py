@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from tasks.engine import totals
 from tasks.engine.days import count_runs
-from tasks.engine.record import SHOWN, show_on_task, state_before
+from tasks.engine.record import OF_LAST_RUN, show_on_task, state_before
 from tasks.maintenance import about
 from tasks.manyrows import insert_each, update_each
 from tasks.models import BackupTask, Maintenance, Run
@@ -29,8 +29,11 @@ from tasks.units import format_duration
 BATCH = 500
 # Of a task that is due; what is not among them would be fetched task by task.
 _LOOKED_AT = (
-    "cluster_id", "mode", "started", "period", "period_unit", "suspended", "deleted_at", "next_run_at", *SHOWN,
+    "cluster_id", "mode", "started", "period", "period_unit", "suspended", "deleted_at", "next_run_at", "expected_at",
+    *OF_LAST_RUN,
 )  # fmt: skip
+# What does not change is not written, for each column is in indexes.
+_WRITTEN = (*OF_LAST_RUN, "next_run_at")
 IS_DUE = Q(suspended=False, next_run_at__isnull=False)
 
 
@@ -146,7 +149,7 @@ def _record(tasks: list[BackupTask], now: datetime) -> None:
             show_on_task(task, run, newest=task.pk not in active)
             if run.state == RunState.POSTPONED:
                 postponed.append((run, state_before(task)))
-    update_each(tasks, (*SHOWN, "next_run_at"))
+    update_each(tasks, (*_WRITTEN, "expected_at") if batch.switch.on(now) else _WRITTEN)
     notices.runs_ended(postponed, now)
 
 

@@ -91,9 +91,12 @@ def finish(run_id: int, outcome: Outcome, now: datetime, *, token: str | None = 
     return True
 
 
+# The first ones are all that a run changes which did not end well.
+OF_LAST_RUN = (
+    "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason", "outcomes",
+)  # fmt: skip
 SHOWN = (
-    "last_run", "last_state", "last_started_at", "last_ended_at", "last_bytes", "last_reason", "last_success_at",
-    "last_success_bytes", "last_success_seconds", "last_verified_at", "expected_at", "outcomes",
+    *OF_LAST_RUN, "last_success_at", "last_success_bytes", "last_success_seconds", "last_verified_at", "expected_at",
 )  # fmt: skip
 
 
