@@ -10,16 +10,20 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from tasks.engine.due import IS_DUE
 from tasks.engine.lease import lease_end
 from tasks.models import BackupTask, Run
-from tasks.states import RunState
+from tasks.states import PeriodUnit, RunState
 
 log = logging.getLogger(__name__)
 # Clocks of several hosts may differ by this much without anybody having set one.
 SKEW = timedelta(seconds=60)
+# A day is shorter by so much at most where the clocks of a zone are put forward.
+SHIFT = timedelta(hours=3)
+# Where tasks have more different periods than this, each next start is looked at.
+PERIODS = 200
 
 
 def put_right(now: datetime) -> int:
@@ -40,7 +44,7 @@ def _offers(now: datetime) -> int:
 def _next_starts(now: datetime) -> int:
     """Set the next start of each task that would miss an occurrence before it."""
     moved = 0
-    later = BackupTask.objects.filter(IS_DUE, next_run_at__gt=now + SKEW)
+    later = BackupTask.objects.filter(IS_DUE, _far(now), next_run_at__gt=now + SKEW)
     for task in later.only("mode", "started", "period", "period_unit", "next_run_at"):
         schedule = task.schedule
         if schedule is None or task.next_run_at is None:
@@ -52,6 +56,16 @@ def _next_starts(now: datetime) -> int:
         moved += same.update(next_run_at=wanted)
         log.warning("the next start of task %s lay at %s: the clock was set back", task.pk, task.next_run_at)
     return moved
+
+
+def _far(now: datetime) -> Q:
+    """Return the condition for starts so far ahead that there may be one before: of thousands of tasks few are."""
+    periods = BackupTask.objects.filter(IS_DUE).order_by().values_list("period", "period_unit").distinct()
+    far = Q(pk=None)
+    for period, unit in periods[: PERIODS + 1]:
+        length = timedelta(hours=period * (1 if unit == PeriodUnit.HOURS else 24))
+        far |= Q(period=period, period_unit=unit, next_run_at__gt=now + length - SHIFT)
+    return far if len(far) <= PERIODS + 1 else Q()
 
 
 def _expectations() -> int:

@@ -11,10 +11,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveIndex(
-            model_name="run",
-            name="run_set",
-        ),
         migrations.AddField(
             model_name="backuptask",
             name="urgency",

@@ -121,7 +121,8 @@ class Run(models.Model):
             # What ended within 24 hours is counted without looking at the rows.
             models.Index(fields=("ended_at", "kind", "state", "cluster"), name="run_ended"),
             models.Index(fields=("cluster", "queued_at"), condition=Q(state=RunState.WAITING), name="run_line"),
-            # The sets that are kept: of all, of a task and of a cluster, newest first.
+            # The sets that are kept: by age, and of all, of a task and of a cluster, newest first.
+            models.Index(fields=("verified_at",), condition=_HAS_SET, name="run_set"),
             models.Index(fields=("-id",), condition=_HAS_SET, name="run_kept"),
             models.Index(fields=("task", "kind", "-id"), condition=_HAS_SET, name="run_kept_of_task"),
             models.Index(fields=("cluster", "kind", "-id"), condition=_HAS_SET, name="run_kept_of_cluster"),

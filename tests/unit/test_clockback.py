@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasks.engine import dispatch
+import pytest
+
+from tasks.engine import clockback, dispatch
 from tasks.engine.clockback import put_right
 from tasks.engine.lease import claim, reap, renew
 from tasks.models import BackupTask, Run
@@ -39,6 +41,29 @@ def test_the_next_start_comes_back(make_task: MakeTask) -> None:
     dispatch.tick(NOW + HOUR)
     task.refresh_from_db()
     assert task.next_run_at == NOW + DAY
+
+
+@pytest.mark.parametrize("most", [200, 0])
+def test_the_start_of_a_few_minutes_ago_comes_back(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(clockback, "PERIODS", most)
+    start = NOW + timedelta(minutes=5)
+    daily = make_task(mode=Mode.PERIODIC, started=start - 10 * DAY, next_run_at=start + DAY)
+    weekly = make_task(mode=Mode.PERIODIC, started=start - 14 * DAY, period=7, next_run_at=start + 7 * DAY)
+    hourly = make_task(
+        mode=Mode.PERIODIC,
+        started=start - 10 * DAY,
+        period=6,
+        period_unit=PeriodUnit.HOURS,
+        next_run_at=start + DAY / 4,
+    )
+    right = make_task(mode=Mode.PERIODIC, started=start - 10 * DAY, period=20, next_run_at=start + 10 * DAY)
+    assert put_right(NOW) == 3
+    for task in (daily, weekly, hourly, right):
+        task.refresh_from_db()
+    assert [task.next_run_at for task in (daily, weekly, hourly)] == [start] * 3
+    assert right.next_run_at == start + 10 * DAY
 
 
 def test_a_start_that_is_still_to_come_stays(make_task: MakeTask) -> None:

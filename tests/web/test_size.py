@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from bench import filling, visits
 from bench.imagined import Size
 from tasks import differences, history, restorations, rows, selectors
-from tasks.engine import due, lease, pruning, record
+from tasks.engine import due, lease, proofage, pruning, record
 from tasks.home import tally
 from tasks.models import BackupTask, Cluster, Maintenance, Run
 from tasks.states import Kind, RunState
@@ -109,6 +109,7 @@ PLANS: dict[str, tuple[Callable[[], QuerySet[Any]], str]] = {
         lambda: Run.objects.filter(record.KEPT, cluster_id=3).order_by("-pk")[:26],
         "run_kept_of_cluster",
     ),
+    "sets whose proof is old": (lambda: proofage.due_checks(NOW).order_by(), "run_set"),
     "sets to compare": (lambda: differences.counted(7)[:200], "run_of_task"),
     "the head of the line": (lambda: lease.first_in_line(Maintenance(), NOW), "run_line"),
     "due tasks": (
