@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +9,11 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import NARROW
 from tests.e2e.test_verify import DONE
+from tests.e2e.ways import press_ok
 from tests.servers.openssh import PASSWORD
-from tests.servers.sshaccounts import Accounts, accounts, openssh
-from tests.unit.source_home import make_home
+from tests.servers.sshaccounts import Accounts, accounts, home_of_iotdb, openssh
 
-__all__ = ["accounts", "openssh"]
+__all__ = ["accounts", "home_of_iotdb", "openssh"]
 pytestmark = pytest.mark.browser
 
 
@@ -44,17 +42,7 @@ def test_only_the_fields_that_count_are_shown(page: Page, width: int) -> None:
     expect(page.get_by_label("Start the ConfigNode")).to_be_hidden()
 
 
-@pytest.fixture
-def remote_home(accounts: Accounts) -> Iterator[Path]:
-    home = make_home(accounts.closed / "home")
-    for path in [home, *home.rglob("*")]:
-        shutil.chown(path, accounts.iotdb, accounts.iotdb)
-    yield home
-    shutil.rmtree(home)
-
-
 @pytest.mark.server
-@pytest.mark.xdist_group("openssh")
 def test_a_node_over_ssh_from_the_first_key_to_its_check(page: Page, accounts: Accounts, remote_home: Path) -> None:
     new_node(page, "e2e-far")
     page.locator("#id_home").fill(str(remote_home))
@@ -71,7 +59,7 @@ def test_a_node_over_ssh_from_the_first_key_to_its_check(page: Page, accounts: A
     expect(page.locator(".host-key code")).to_have_text(accounts.server.fingerprint())
     expect(page.locator("#verify-lines")).to_contain_text(f"and as {accounts.iotdb} by sudo")
     expect(page.locator("#verify-foot")).to_contain_text("OK")
-    page.get_by_role("button", name="OK", exact=True).click()
+    press_ok(page)
     expect(page.locator("#toasts")).to_contain_text("Node e2e-far saved.")
     row = page.get_by_role("row", name="e2e-far").first
     expect(row).to_contain_text(f"On 127.0.0.1 port {accounts.server.port}, over SSH as {accounts.free}")

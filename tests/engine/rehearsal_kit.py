@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 from django.utils import timezone
 
 from tasks import services
@@ -18,9 +20,15 @@ from tasks.audit import CONSOLE
 from tasks.engine import kinds
 from tasks.engine.lease import Lease, claim
 from tasks.engine.snapshot import scratch_directory
-from tasks.models import Run
-from tasks.rehearsal import outside
+from tasks.models import BackupTask, Node, Run
+from tasks.rehearsal import machine, outside
+from tests.conftest import IN_CI
+from tests.engine.kit import run_now
+from tests.servers.iotdb import require
+from tests.servers.iotdb_jars import distribution
 
+DONE = dict.fromkeys(("fetch", "verify", "unpack", "start", "health", "compare", "remove"), "done")
+WORKING = ("fetch", "verify", "unpack", "start", "health", "compare")
 NOBODY = 65534
 _CODE = """
 import os, sys
@@ -86,3 +94,22 @@ def leftovers() -> list[str]:
         if any(f"{spool}/run-" in part for part in process.info["cmdline"] or ()):
             found.append(f"process {process.pid}")
     return found
+
+
+@pytest.fixture(autouse=True, name="means")
+def means_of_a_rehearsal(settings: Any, storage_path: Path) -> None:
+    """An installation of the tests' version; without the server, or a kernel that makes namespaces, nothing is run."""
+    require()
+    machine.forget()
+    trial = machine.namespaces(scratch_directory())
+    if not trial.command:
+        assert not IN_CI, trial.words
+        pytest.skip(f"this kernel makes no namespaces: {trial.words}")
+    settings.IOTDB_INSTALLATIONS = [str(distribution().parent)]
+    settings.REHEARSAL_SECONDS = 240
+
+
+@pytest.fixture(name="sample_set")
+def set_of_the_sample(task: BackupTask, node: Node) -> Run:
+    """A set of the sample home, which no server runs from."""
+    return run_now(task)

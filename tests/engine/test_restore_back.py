@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -19,9 +19,9 @@ from tasks.audit import CONSOLE
 from tasks.engine import dispatch
 from tasks.engine.restore import changing, copies, looking, undo
 from tasks.hosts import LocalHost
-from tasks.models import Restoration, Run, SafetyCopy
+from tasks.models import Restoration, SafetyCopy
 from tasks.states import RunState
-from tests.engine.kit import log_of
+from tests.engine.kit import log_of, stop_that_is_heard_at_once  # noqa: F401
 from tests.engine.restore_kit import (
     MAINS,
     SCHEMA,
@@ -83,15 +83,14 @@ def test_a_way_back_that_fails_is_unknown_until_somebody_rolls_back(bad_set: Res
 
 
 def test_stop_after_the_stop_of_iotdb_rolls_back(
-    restoration: Restoration, sample_home: Path, monkeypatch: pytest.MonkeyPatch
+    restoration: Restoration, sample_home: Path, monkeypatch: pytest.MonkeyPatch, stop_at_once: Callable[[int], None]
 ) -> None:
     before = picture(sample_home)
     real = copies.swap_in
 
     def swap_in(row: SafetyCopy, host: Any) -> None:
         real(row, host)
-        services.stop_run(CONSOLE, Run.objects.get(pk=row.run_id), timezone.now())
-        time.sleep(1.5)  # until the keeper has heard of it
+        stop_at_once(row.run_id or 0)
 
     monkeypatch.setattr(changing.copies, "swap_in", swap_in)
     run = restore(restoration)

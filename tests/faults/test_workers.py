@@ -19,6 +19,7 @@ from tasks.engine import dispatch
 from tasks.models import BackupTask, LogLine, Run
 from tasks.states import GOOD, Mode, RunState
 from tests.faults.conftest import Workers, make_task, shorten, until, with_signal
+from tests.patience import Stopwatch, stalled
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("workers")]
 
@@ -34,10 +35,10 @@ def next_in_line(workers: Workers) -> int:
 
 def test_a_click_starts_within_two_seconds_and_ends_good(workers: Workers, quick: BackupTask) -> None:
     workers.start_ready()
-    asked = timezone.now()
+    asked, before = timezone.now(), stalled()
     run = workers.ended(workers.back_up(quick), 30)
     assert run.state in GOOD, workers.text()
-    assert run.started_at and (run.started_at - asked).total_seconds() < 2
+    assert run.started_at and (run.started_at - asked).total_seconds() - (stalled() - before) < 2
     assert len(workers.archives()) == 1
     assert workers.partials() == []
 
@@ -58,10 +59,10 @@ def test_kill_of_the_idle_worker_that_is_next_in_line(workers: Workers, quick: B
     workers.start_ready()
     victim = until(lambda: next_in_line(workers), 10, "an idle worker in read")
     os.kill(victim, signal.SIGKILL)
-    killed = time.monotonic()
+    killed = Stopwatch()
     run = workers.ended(workers.back_up(quick), 60)
     assert run.state in GOOD, workers.text()
-    assert time.monotonic() - killed < 60
+    assert killed.seconds < 60
     assert "the workers are started again" in workers.text()
 
 
@@ -163,10 +164,10 @@ def test_a_stop_in_the_middle_of_a_run_ends_it_in_order(
     supervisor = workers.start_ready()
     run = workers.back_up(slow)
     workers.busy()
-    asked = time.monotonic()
+    asked = Stopwatch()
     supervisor.send_signal(number)
     assert supervisor.wait(20) == 0, workers.text()
-    assert time.monotonic() - asked < 12
+    assert asked.seconds < 12
     assert workers.processes() == []
     run.refresh_from_db()
     assert (run.state, run.error_code) == (RunState.FAILED, "worker-shutdown"), run.reason
@@ -178,10 +179,10 @@ def test_stop_ends_a_run_within_five_seconds_and_leaves_nothing(workers: Workers
     workers.start_ready()
     run = workers.back_up(slow)
     workers.busy()
-    asked = time.monotonic()
+    asked = Stopwatch()
     services.stop_run(CONSOLE, Run.objects.get(pk=run.pk), timezone.now())
     workers.ended(run, 10)
-    assert time.monotonic() - asked < 5
+    assert asked.seconds < 5
     assert run.state == RunState.STOPPED
     assert run.reason.startswith("Stopped by console after ")
     until(lambda: not workers.partials(), 2, "no partial file")

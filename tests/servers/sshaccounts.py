@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ import pytest
 from tasks.hosts import HostSpec
 from tests.servers import unixkit
 from tests.servers.openssh import PASSWORD, OpenSSH, openssh
+from tests.unit.source_home import make_home
 
 __all__ = ["openssh"]
 PROGRAMS = ["sudo", "visudo"]
+LONG_AGO = 1_600_000_000
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,19 @@ def accounts(openssh: OpenSSH) -> Iterator[Accounts]:
         shutil.chown(made.own, shell, shell)
         shutil.chown(made.closed, iotdb, iotdb)
         yield made
+
+
+@pytest.fixture(name="remote_home")
+def home_of_iotdb(accounts: Accounts) -> Iterator[Path]:
+    """A small home that only the IoTDB account of the server may enter; nothing in it is young."""
+    home = make_home(accounts.closed / "home")
+    give(home, accounts.iotdb)
+    yield home
+    shutil.rmtree(home)
+
+
+def give(home: Path, owner: str, age: int = LONG_AGO) -> None:
+    """Let a tree belong to an account, with old times."""
+    for path in [home, *home.rglob("*")]:
+        shutil.chown(path, owner, owner)
+        os.utime(path, (age, age), follow_symlinks=False)

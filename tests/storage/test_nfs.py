@@ -26,6 +26,7 @@ from storage.nfs import PATH_TYPE, dial
 from storage.nfs.dial import Target
 from storage.nfs.store import NFSStore
 from storage.nfs.upload import PIECE
+from tests.patience import Stopwatch
 from tests.servers.unixkit import Listener
 from tests.storage.contract import DIRECTORY, NAME, PARTIAL, StoreContract
 
@@ -307,9 +308,9 @@ def test_another_kind_of_server(nfs_server: Ganesha, brief: None, greeting: byte
 
 def test_a_server_that_never_answers(nfs_server: Ganesha, brief: None) -> None:
     listener = Listener()
-    began = time.monotonic()
+    began = Stopwatch()
     error = refusal(nfs_server, "/export", nfs_port=listener.port, mount_port=listener.port)
-    assert time.monotonic() - began < 4
+    assert began.seconds < 4
     listener.close()
     assert isinstance(error, Unreachable)
     assert error.message == "The NFS server 127.0.0.1 did not answer for 2 s."
@@ -325,12 +326,12 @@ def test_a_server_that_hangs_during_a_write(
         upload = store.put(DIRECTORY, NAME, PARTIAL)
         upload.write(bytes(PIECE))
         own_nfs_server.suspend()
-        began = time.monotonic()
+        began = Stopwatch()
         with pytest.raises(Unreachable) as caught:
             upload.write(bytes(PIECE))
         assert caught.value.message == "The NFS server 127.0.0.1 did not answer for 3 s."
         upload.abort()
-    assert time.monotonic() - began < 3 + 3
+    assert began.seconds < 3 + 3
     assert threading.active_count() == threads
     own_nfs_server.resume()
     with connect(own_nfs_server) as store:
@@ -343,11 +344,11 @@ def test_a_server_that_is_killed_during_a_write(own_nfs_server: Ganesha, brief: 
     upload = store.put(DIRECTORY, NAME, PARTIAL)
     upload.write(bytes(PIECE))
     own_nfs_server.kill()
-    began = time.monotonic()
+    began = Stopwatch()
     with pytest.raises(Unreachable) as caught:
         upload.write(bytes(PIECE))
     assert caught.value.retryable
-    assert time.monotonic() - began < 3 + 2
+    assert began.seconds < 3 + 2
     own_nfs_server.start()
     upload.abort()
     store.close()

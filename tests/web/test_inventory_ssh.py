@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,12 @@ from tasks import audit
 from tasks.engine.snapshot import node_spec
 from tasks.models import AuditEvent, Node, Service
 from tests.servers.openssh import PASSWORD
-from tests.servers.sshaccounts import Accounts, accounts, openssh
-from tests.unit.source_home import make_home
+from tests.servers.sshaccounts import Accounts, accounts, home_of_iotdb, openssh
 from tests.web.inventory_kit import client, page_of, text_of
 from tests.web.taskform_kit import HOST_KEY
 from tests.web.test_inventory_nodes import NODE
 
-__all__ = ["accounts", "client", "openssh"]
+__all__ = ["accounts", "client", "home_of_iotdb", "openssh"]
 REMOTE: dict[str, Any] = NODE | {
     "reach": "ssh",
     "server_ip": "iotdb-2.plant.example",
@@ -133,15 +130,6 @@ def test_a_lost_key_for_secrets_is_told_when_the_node_is_reached(
 
 
 # --- A real server --------------------------------------------------------------------------------------------------
-@pytest.fixture
-def remote_home(accounts: Accounts) -> Iterator[Path]:
-    home = make_home(accounts.closed / "home")
-    for path in [home, *home.rglob("*")]:
-        shutil.chown(path, accounts.iotdb, accounts.iotdb)
-    yield home
-    shutil.rmtree(home)
-
-
 @pytest.mark.server
 @pytest.mark.xdist_group("openssh")
 def test_a_node_is_verified_from_the_first_key_to_the_saved_node(
