@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Open
 from tests.e2e.ways import create_manual, find, press_ok, row, wait_for_status
-from tests.engine.test_iotdb_source import Writers, require_acknowledged, require_base
+from tests.engine.iotdb_writers import Writers, require_acknowledged, require_base
 from tests.servers.iotdb import ROOT_PASSWORD, require
 from tests.servers.iotdb_metadata import inventory
 from tests.servers.iotdb_scripts import ScriptedIoTDB

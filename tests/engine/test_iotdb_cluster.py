@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tasks.sources import NodeSpec, ServiceSpec
-from tests.engine.test_iotdb_source import back_up, first_values, settled, wipe
+from tests.engine.iotdb_source_kit import back_up, settled, wipe
+from tests.engine.iotdb_writers import first_values
 from tests.servers import iotdb_cluster
 from tests.servers.iotdb import IoTDB, require
 from tests.servers.iotdb_metadata import create_metadata, inventory

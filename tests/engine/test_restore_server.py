@@ -15,9 +15,9 @@ from tasks.audit import CONSOLE
 from tasks.engine.restore import undo, wellness
 from tasks.models import Alarm, BackupTask, Node, Restoration, Run, Service
 from tasks.states import Control, RunState
+from tests.engine.iotdb_source_kit import settled
 from tests.engine.kit import log_of, run_now
 from tests.engine.restore_kit import SCHEMA, no_way_back, restore, roll_back, steps_of
-from tests.engine.test_iotdb_source import settled
 from tests.servers.iotdb import ROOT_PASSWORD, require
 from tests.servers.iotdb_metadata import PASSWORDS, differences, inventory
 from tests.servers.iotdb_scripts import ScriptedIoTDB

@@ -15,9 +15,9 @@ from tasks import services
 from tasks.audit import CONSOLE
 from tasks.models import BackupTask, Node, Service
 from tasks.states import Control, Reach, RunState
+from tests.engine.iotdb_source_kit import settled
 from tests.engine.kit import log_of, run_now
 from tests.engine.restore_kit import SCHEMA, leftovers, picture, restore
-from tests.engine.test_iotdb_source import settled
 from tests.servers.iotdb import ROOT_PASSWORD, require
 from tests.servers.iotdb_jars import distribution
 from tests.servers.iotdb_metadata import differences, inventory

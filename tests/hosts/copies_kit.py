@@ -12,7 +12,7 @@ from tasks import sources
 from tasks.engine.archive import ArchiveWriter
 from tasks.hosts import HostSpec
 from tasks.sources import NodeSpec, ServiceSpec
-from tests.engine.test_iotdb_source import FileSink
+from tests.engine.iotdb_source_kit import FileSink
 from tests.servers.sshaccounts import Accounts
 from tests.unit.source_home import SCHEMA_GROUP, Journal
 

@@ -18,7 +18,7 @@ from tasks.sources import NodeSpec
 from tasks.sources.iotdb_copy import copy_metadata
 from tasks.sources.iotdb_survey import open_layout
 from tasks.sources.sites import Site
-from tests.engine.test_iotdb_source import back_up
+from tests.engine.iotdb_source_kit import back_up
 from tests.hosts.copies_kit import (
     GROUP,
     SAMPLE,

@@ -24,7 +24,7 @@ from tasks.hosts import HostSpec, connect
 from tasks.sources import NodeSpec
 from tasks.sources.iotdb_running import MAIN_CLASSES, ports_of, roles_running
 from tasks.sources.iotdb_survey import open_layout
-from tests.engine.test_iotdb_source import FileSink
+from tests.engine.iotdb_source_kit import FileSink
 from tests.hosts.copies_kit import (
     GROUP,
     SOURCE,

@@ -14,15 +14,8 @@ from tasks.hosts import connect
 from tasks.sources import NodeSpec, ServiceSpec
 from tasks.sources.iotdb_running import roles_running
 from tasks.sources.iotdb_survey import open_layout
-from tests.engine.test_iotdb_source import (
-    Writers,
-    back_up,
-    drop_short,
-    require_acknowledged,
-    require_base,
-    unpack,
-    wipe,
-)
+from tests.engine.iotdb_source_kit import back_up, unpack, wipe
+from tests.engine.iotdb_writers import Writers, drop_short, require_acknowledged, require_base
 from tests.servers.iotdb import IoTDB, require
 from tests.servers.iotdb_metadata import create_metadata, inventory
 from tests.servers.sshaccounts import Accounts, accounts, openssh

@@ -21,7 +21,7 @@ from tasks.errors import Refused
 from tasks.models import BackupTask, Cluster, Run
 from tasks.states import ACTIVE, RunState
 from tests.file_database import copy_test_database, using_file_database
-from tests.unit.test_dispatch import make_due
+from tests.unit.dispatch_kit import make_due
 from tests.unit.test_lease import at_once
 
 TASKS = 25

@@ -18,7 +18,7 @@ from tasks.permissions import BACKUP_ADMINISTRATOR, OPERATOR, VIEWER
 from tasks.selectors import PAGE_SIZE
 from tasks.states import Mode, RunState
 from tests.conftest import Login, MakeRun, MakeTask
-from tests.unit.test_bulk import make_many
+from tests.unit.bulk_kit import make_many
 from tests.web.list_kit import LIST, page, squeezed
 from tests.web.scope_kit import limit
 

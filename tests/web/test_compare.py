@@ -11,9 +11,9 @@ from django.utils import timezone
 from tasks.models import BackupTask
 from tasks.permissions import BACKUP_ADMINISTRATOR, VIEWER
 from tests.conftest import Login, MakeRun
+from tests.web.history_kit import plain
 from tests.web.inventory_sets import counted
 from tests.web.test_history import read
-from tests.web.test_history_sets import plain
 
 pytestmark = pytest.mark.django_db
 

@@ -25,8 +25,8 @@ from tasks.states import RunState
 from tests.conftest import Login, MakeRun, MakeTask, Person
 from tests.engine.inventories import document, put_inventory
 from tests.engine.kit import run_now
+from tests.web.history_kit import plain
 from tests.web.test_history import read
-from tests.web.test_history_sets import plain
 
 pytestmark = pytest.mark.django_db
 
