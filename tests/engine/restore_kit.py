@@ -34,7 +34,7 @@ from tasks.models import BackupTask, Node, Restoration, Run
 from tasks.sources.iotdb_running import MAIN_CLASSES
 from tasks.states import Control, Kind, RunState
 from tests.engine.kit import run_now
-from tests.servers.iotdb import PORTS, free_offset
+from tests.servers.iotdb_ports import PORTS, free_offset
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 METADATA = ("data/confignode", "data/datanode/system", "data/datanode/consensus", "ext")

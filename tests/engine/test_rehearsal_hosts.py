@@ -21,8 +21,9 @@ from tasks.states import RunState
 from tests.conftest import IN_CI
 from tests.engine.kit import log_of, run_now
 from tests.engine.rehearsal_kit import leftovers, rehearse_now
-from tests.servers.iotdb import PORTS, require
+from tests.servers.iotdb import require
 from tests.servers.iotdb_jars import distribution
+from tests.servers.iotdb_ports import PORTS
 
 pytestmark = [pytest.mark.server, pytest.mark.django_db(transaction=True)]
 HOSTS = {"east": ("10.77.0.1", "iotdb-east.example"), "west": ("10.77.0.2", "iotdb-west.example")}

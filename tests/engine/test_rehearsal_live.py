@@ -29,8 +29,9 @@ from tests.engine.rehearsal_kit import (
     states,
     text_of,
 )
-from tests.servers.iotdb import PORTS, IoTDB, require, rows
+from tests.servers.iotdb import IoTDB, require, rows
 from tests.servers.iotdb_metadata import create_metadata
+from tests.servers.iotdb_ports import PORTS
 
 pytestmark = [pytest.mark.server, pytest.mark.django_db(transaction=True)]
 

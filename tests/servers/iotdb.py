@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -18,19 +17,11 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.servers.iotdb_jars import Unavailable, distribution
+from tests.servers.iotdb_ports import PORTS, busy_ports, free_offset
 
 ROOT_PASSWORD = "root"
 ZONE = "UTC"  # of server and sessions: some answers hold times as text, and Django sets TZ for its children
 PROPERTIES = "conf/iotdb-system.properties"
-PORTS = {
-    "cn_internal_port": 10710,
-    "cn_consensus_port": 10720,
-    "dn_rpc_port": 6667,
-    "dn_internal_port": 10730,
-    "dn_mpp_data_exchange_port": 10740,
-    "dn_schema_region_consensus_port": 10750,
-    "dn_data_region_consensus_port": 10760,
-}
 _LOGBACK = """<configuration>
   <appender name="F" class="ch.qos.logback.core.FileAppender">
     <file>${node.log}</file>
@@ -45,33 +36,6 @@ _PR_SET_PDEATHSIG = 1
 
 class StartFailed(Exception):
     """A node died or did not become healthy; the text ends with its log."""
-
-
-def share_of_offsets() -> range:
-    """Return the offsets of this process: two of one test run never take the same one."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return range(200, 20000, 7)[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
-
-
-def free_offset() -> int:
-    """Return an offset at which all seven ports are free; below the ports the kernel hands out by itself."""
-    for offset in random.sample(share_of_offsets(), 200):
-        if not busy_ports({name: port + offset for name, port in PORTS.items()}):
-            return offset
-    raise Unavailable("no free set of seven ports")
-
-
-def busy_ports(ports: Mapping[str, int]) -> list[int]:
-    """Return those ports on which something listens (the server takes the wildcard address)."""
-    busy = []
-    for port in ports.values():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("0.0.0.0", port))
-            except OSError:
-                busy.append(port)
-    return busy
 
 
 def read_properties(home: Path) -> dict[str, str]:

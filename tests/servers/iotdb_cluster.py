@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.iotdb import IoTDB, free_offset
+from tests.servers.iotdb import IoTDB
+from tests.servers.iotdb_ports import free_offset
 
 REPLICAS = {"schema_replication_factor": "2", "data_replication_factor": "2"}
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.servers.iotdb import IoTDB, free_offset, write_properties
+from tests.servers.iotdb import IoTDB, write_properties
 from tests.servers.iotdb_metadata import create_metadata
+from tests.servers.iotdb_ports import free_offset
 
 NODES = ("confignode", "datanode")
 

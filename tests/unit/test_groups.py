@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from tests import groups
-from tests.servers.iotdb import share_of_offsets
+from tests.servers.iotdb_ports import share_of_offsets
 
 DB, EMPTIED = pytest.mark.django_db.mark, pytest.mark.django_db(transaction=True).mark
 SERVER, BROWSER, PROCESS = pytest.mark.server.mark, pytest.mark.browser.mark, pytest.mark.process.mark

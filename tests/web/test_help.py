@@ -10,9 +10,9 @@ from django.test import Client
 from tasks.models import NotificationChannel
 from tasks.pagehelp import HELP
 from tasks.permissions import ADMINISTRATOR
-from tests.web.test_permission_matrix import MATRIX, address, ask, world
+from tests.web.routes_kit import address, ask, world_of_one_of_each  # noqa: F401
+from tests.web.test_permission_matrix import MATRIX
 
-__all__ = ["world"]
 # Questions and answers: what will happen is what they say. Maintenance says what it does beside its form.
 SPEAK_FOR_THEMSELVES = {
     "task-delete", "tasks-run", "tasks-stop", "tasks-suspend", "tasks-resume", "tasks-delete", "tasks-bulk-done",

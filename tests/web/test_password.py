@@ -11,7 +11,8 @@ from tasks.models import AuditEvent, Person, PersonSession
 from tasks.permissions import ADMINISTRATOR, VIEWER
 from tests.conftest import PASSWORD, Login
 from tests.conftest import Person as MakePerson
-from tests.web.test_permission_matrix import MATRIX, routes
+from tests.web.routes_kit import routes
+from tests.web.test_permission_matrix import MATRIX
 
 PAGE = "/settings/password/"
 NEW = "another-good-pass-7"

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.http import HttpResponse
 from django.test import Client
-from django.urls import URLPattern, get_resolver, reverse
-from django.utils import timezone
+from django.urls import reverse
 
-from tasks.alarms import raise_alarm
-from tasks.audit import CONSOLE, record
 from tasks.models import (
     Alarm,
     AuditEvent,
     BackupTask,
     Cluster,
-    Lockout,
     Node,
     NotificationChannel,
     OutboxMessage,
@@ -34,7 +26,6 @@ from tasks.models import (
 from tasks.permissions import (
     ADMINISTRATOR,
     AUDIT,
-    AUDITOR,
     INVENTORY,
     MANAGE,
     PEOPLE,
@@ -44,10 +35,12 @@ from tasks.permissions import (
     SYSTEM,
     VIEW,
 )
-from tasks.states import Mode, RunState
-from tests.notify_kit import mail_channel
-from tests.web.restoration_kit import make_copy, make_restoration, steps_at
-from tests.web.restoration_kit import make_run as make_restoration_run
+from tests.web.routes_kit import (
+    address,
+    ask,
+    routes,
+    world_of_one_of_each,  # noqa: F401
+)
 
 # route: (permission that GET needs, permission that POST needs); None: the method is not there (405).
 ANYBODY = "anybody"
@@ -168,65 +161,8 @@ MATRIX: dict[str, tuple[str | None, str | None]] = {
 PUBLIC = {"login", "logout"}
 
 
-def routes() -> Iterator[URLPattern]:
-    """Yield every route of the console but Django admin's, which has tests of its own."""
-    for entry in get_resolver().url_patterns:
-        if isinstance(entry, URLPattern):
-            yield entry
-        elif getattr(entry, "app_name", None) != "admin":
-            yield from entry.url_patterns
-
-
-@pytest.fixture
-def world(cluster: Cluster, service: Service, node: Node, make_task: Any, make_run: Any) -> dict[str, int]:
-    """One of each thing; the ids that a route's name calls for."""
-    Service.objects.create(cluster=cluster, name="IoTDB-1")
-    task: BackupTask = make_task(mode=Mode.PERIODIC)
-    run: Run = make_run(task, RunState.SUCCESSFUL, parameters={"path_type": "LocalDir", "destination": {}})
-    restoration = make_restoration(cluster)
-    restored: Run = make_restoration_run(restoration, RunState.RUNNING, steps=steps_at("confirm"))
-    make_copy(restored)
-    alarm = raise_alarm("backup-failed", f"task {task.pk}", cause="It failed.", place=task.name)
-    event = record(CONSOLE, "create task", task)
-    lockout = Lockout.objects.create(rule="address", address="10.0.0.9", until=timezone.now() + timedelta(hours=1))
-    found = {"task": task.pk, "run": run.pk, "cluster": cluster.pk, "service": service.pk, "node": node.pk}
-    channel = mail_channel(User.objects.create_user("owner of a channel"))
-    message = OutboxMessage.objects.create(channel=channel, first_batch=1, last_batch=1)
-    found |= {"channel": channel.pk, "message": message.pk}
-    found |= {
-        "alarm": alarm.pk,
-        "event": event.pk,
-        "lockout": lockout.pk,
-        "restoration": restoration.pk,
-        "restored": restored.pk,
-    }
-    somebody = User.objects.create_user("somebody")
-    return found | {"person": somebody.pk, "session": PersonSession.objects.create(user=somebody, token="t").pk}
-
-
-def address(name: str, world: dict[str, int]) -> str:
-    route = next(route for route in routes() if route.name == name)
-    if "pk" not in route.pattern.converters:
-        return reverse(name)
-    # The first part of the address says what its number counts.
-    kind = {"backups": "task", "runs": "run", "clusters": "cluster", "services": "service", "nodes": "node"}
-    kind |= {"alarms": "alarm", "restorations": "restoration", "channels": "channel", "messages": "message"}
-    kind |= {"audit": "event", "lockouts": "lockout"}
-    kind |= {"people": "person", "sessions": "session"}
-    thing = "restored" if name == "safety-copies-remove" else kind[str(route.pattern).split("/")[0]]
-    return reverse(name, args=[world[thing]])
-
-
 def test_the_table_holds_every_route() -> None:
     assert {route.name for route in routes()} == set(MATRIX) | PUBLIC
-
-
-def ask(client: Client, method: str, url: str) -> HttpResponse:
-    """Send a request and take back whatever it changed, so that the next one finds the same world."""
-    with transaction.atomic():
-        response = getattr(client, method)(url)
-        transaction.set_rollback(True)
-    return response
 
 
 def state() -> list[Any]:
@@ -299,59 +235,3 @@ def test_ids_that_are_not_there_are_not_found(world: dict[str, int], person: Any
             assert client.get(address(name, missing)).status_code == 404, name
         if post:
             assert client.post(address(name, missing)).status_code == 404, name
-
-
-ADMIN_PAGES = ["auditevent", "run", "backupfile", "logline"]
-
-
-@pytest.mark.parametrize("role", ["", *ROLES])
-@pytest.mark.parametrize("page", ADMIN_PAGES)
-def test_records_are_read_by_auditors_and_administrators_only(page: str, role: str, person: Any) -> None:
-    client = Client()
-    client.force_login(person(role))
-    status = client.get(reverse(f"admin:tasks_{page}_changelist")).status_code
-    assert (status == 200) == (role in (AUDITOR, ADMINISTRATOR))
-
-
-def records(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.mark.parametrize("page", ADMIN_PAGES)
-def test_records_cannot_be_changed_by_anybody(page: str, world: dict[str, int], person: Any) -> None:
-    superuser = person(ADMINISTRATOR)
-    superuser.is_superuser = superuser.is_staff = True
-    superuser.save()
-    client = records(superuser)
-    assert client.get(reverse(f"admin:tasks_{page}_add")).status_code == 403
-    changelist = reverse(f"admin:tasks_{page}_changelist")
-    assert client.post(changelist, {"action": "delete_selected"}).status_code in (200, 403)
-    if page == "run":
-        change = reverse("admin:tasks_run_change", args=[world["run"]])
-        assert client.get(change).status_code == 200
-        assert b"lease" not in client.get(change).content
-        assert client.post(change, {"state": "failed"}).status_code == 403
-        assert client.post(reverse("admin:tasks_run_delete", args=[world["run"]]), {"post": "yes"}).status_code == 403
-
-
-@pytest.mark.parametrize("page", ["schedule", "success", "failure", "ormq"])
-def test_nobody_runs_functions_through_the_pages_of_the_queue(page: str, person: Any) -> None:
-    superuser = person(ADMINISTRATOR)
-    superuser.is_superuser = superuser.is_staff = True
-    superuser.save()
-    client = records(superuser)
-    assert client.get(reverse(f"admin:django_q_{page}_changelist")).status_code == 200
-    payload = {"func": "os.system", "args": "'id'", "schedule_type": "O"}
-    assert client.post(reverse(f"admin:django_q_{page}_add"), payload).status_code == 403
-
-
-def test_people_are_looked_after_at_one_place_only(person: Any) -> None:
-    superuser = person(ADMINISTRATOR)
-    superuser.is_superuser = superuser.is_staff = True
-    superuser.save()
-    client = records(superuser)
-    for page in ("user", "group"):
-        assert client.get(f"/admin/auth/{page}/").status_code == 404
-    assert client.get("/admin/password_change/")["Location"] == reverse("password")

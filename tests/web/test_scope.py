@@ -17,9 +17,10 @@ from tasks.models import AuditEvent, BackupTask, Cluster, Person, Restoration
 from tasks.permissions import ADMINISTRATOR, AUDITOR
 from tests.conftest import MakeRun, MakeTask
 from tests.conftest import Person as MakePerson
+from tests.web.routes_kit import address, routes
 from tests.web.scope_kit import WORD, limit, make_world
 from tests.web.taskform_kit import values
-from tests.web.test_permission_matrix import MATRIX, address, routes
+from tests.web.test_permission_matrix import MATRIX
 
 Query = tuple[str, dict[str, Any]]
 # Routes with a key that belongs to no cluster.

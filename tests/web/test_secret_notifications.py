@@ -15,9 +15,13 @@ from tasks.states import MessageState, RunState
 from tests.engine.kit import run_now
 from tests.notify_kit import ended
 from tests.servers.mail import smtp_server, web_server
-from tests.web.test_secret_search import Search, client, look_everywhere, search
+from tests.web.secret_kit import (
+    Search,
+    browser_of_a_superuser,  # noqa: F401
+    look_everywhere,
+    search_for_secrets,  # noqa: F401
+)
 
-__all__ = ["client", "search"]
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
 
 
