@@ -62,7 +62,8 @@ def _at_once(statement: str, fields: list[Any], columns: list[list[Any]], skip: 
     values, arrays, names = [], [], []
     constants: list[Any] = []
     for number, (field, column) in enumerate(zip(fields, columns, strict=True)):
-        kind = field.db_type(connection)
+        # Without its length: PostgreSQL would cut what is too long, where it refuses it otherwise.
+        kind = field.db_type(connection).partition("(")[0]
         if number >= skip and number and all(value is column[0] or value == column[0] for value in column):
             values.append(f"%s::{kind}")
             constants.append(column[0])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoAssertNumQueries
 
+from tasks import manyrows
 from tasks.manyrows import insert_each, update_each
-from tasks.models import BackupTask, Cluster, Run
+from tasks.models import BackupTask, Cluster, LogLine, Run
 from tasks.states import Mode, RunState, Trigger
 from tests.conftest import MakeRun, MakeTask
 
@@ -67,3 +69,49 @@ def test_columns_that_the_database_works_out_are_left_to_it(cluster: Cluster) ->
     fresh.last_state = RunState.FAILED
     insert_each([fresh])
     assert BackupTask.objects.get().urgency == 2
+
+
+class Cursor:
+    """A cursor that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, list[object]]] = []
+
+    def __enter__(self) -> Cursor:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def execute(self, statement: str, values: list[object]) -> None:
+        """Keep the statement."""
+        self.told.append((statement, values))
+
+
+@pytest.fixture
+def postgresql(monkeypatch: pytest.MonkeyPatch) -> Cursor:
+    """The cursor of a PostgreSQL that nobody connects to."""
+    wrapper, cursor = DatabaseWrapper({**connection.settings_dict, "OPTIONS": {}}), Cursor()
+    monkeypatch.setattr(wrapper, "cursor", lambda: cursor)
+    monkeypatch.setattr(manyrows, "connection", wrapper)
+    return cursor
+
+
+def test_postgresql_takes_columns_as_arrays_and_what_is_the_same_once(postgresql: Cursor) -> None:
+    tasks = [BackupTask(pk=number, name=f"t{number}", copies=3, last_reason="x") for number in (7, 8)]
+    update_each(tasks, ("name", "copies", "last_reason"))
+    [(statement, values)] = postgresql.told
+    assert statement == (
+        'UPDATE "tasks_backuptask" SET ("name", "copies", "last_reason") = '
+        "ROW (r.c1, %s::integer, %s::text) FROM unnest(%s::bigint[], %s::varchar[]) AS r(c0, c1) "
+        'WHERE "tasks_backuptask"."id" = r.c0'
+    )
+    assert values == [3, "x", [7, 8], ["t7", "t8"]]
+
+
+def test_postgresql_inserts_rows_that_are_all_the_same(postgresql: Cursor) -> None:
+    insert_each([LogLine(run_id=1, at=NOW, level="info", text="50 %")] * 2)
+    [(statement, values)] = postgresql.told
+    assert statement.startswith('INSERT INTO "tasks_logline" ("run_id", ')
+    assert "SELECT r.c0, %s::" in statement and statement.endswith("FROM unnest(%s::bigint[]) AS r(c0)")
+    assert values[-1] == [1, 1] and "50 %" in values
