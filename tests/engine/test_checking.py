@@ -71,7 +71,7 @@ def exchange(path: Path) -> None:
 
 
 DAMAGE: dict[str, tuple[Change, str]] = {
-    "a bit flipped": (flip, "the archive is damaged"),
+    "bits flipped": (flip, "the archive is damaged"),
     "cut short": (cut, "bytes."),
     "empty": (lambda path: path.write_bytes(b"") and None, "has 0 of"),
     "missing": (Path.unlink, "is not there any more"),

@@ -17,6 +17,7 @@ import pytest
 
 from storage.errors import Corrupt
 from tasks.engine.archive import ArchiveWriter, verify_archive
+from tests.engine.checking_kit import flip
 from tests.engine.iotdb_source_kit import METADATA, SAMPLE, SOURCE, FileSink, back_up, service_of, settled, unpack, wipe
 from tests.engine.iotdb_writers import Writers, drop_short, require_acknowledged, require_base
 from tests.servers.iotdb import IoTDB, iotdb_server, require, rows, unavailable  # noqa: F401
@@ -75,9 +76,7 @@ def test_a_group_read_again_leaves_no_trace_in_the_archive(tmp_path: Path) -> No
 def test_the_archive_of_the_sample_is_refused_when_damaged(tmp_path: Path) -> None:
     path = tmp_path / "a.tar.gz"
     back_up(service_of(SAMPLE / "iotdb-home"), path, Journal())
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    flip(path)
     with path.open("rb") as file, pytest.raises(Corrupt):
         verify_archive(file)
 
