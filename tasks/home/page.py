@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -105,24 +104,15 @@ def _parts(
 
 
 def _verdict(sight: Sight, clusters: tally.ClusterTally, told: Attention) -> Verdict:
-    """Name the clusters that are not protected, or else those of which something is to be done now; three queries."""
-    keys = list(dict.fromkeys(item.cluster_id for item in told.pressing if item.cluster_id is not None))
-    missing = clusters.total - clusters.protected
-    if missing:
-        unprotected = tally.judged(sight.clusters(), sight.now).filter(is_protected=False).order_by("name")
-        names = _in_order(unprotected, keys)[:NAMED]
-        if len(names) < NAMED:
-            names += unprotected.exclude(pk__in=keys).values_list("name", flat=True)[: NAMED - len(names)]
-        others = missing - len(names)
+    """Name the clusters that are not protected, or else those of which something is to be done now."""
+    pressing = list(dict.fromkeys(item.cluster_id for item in told.pressing if item.cluster_id is not None))
+    if clusters.unprotected:
+        needy = clusters.unprotected
+        keys = list(dict.fromkeys([*(key for key in pressing if key in needy), *needy]))
     else:
-        needy = _in_order(sight.clusters(), keys)
-        names, others = needy[:NAMED], len(needy[NAMED:])
-    only = sight.clusters().values_list("name", flat=True).first() if clusters.total == 1 else ""
+        needy = clusters.names
+        keys = [key for key in pressing if key in needy]
+    names, others = [needy[key] for key in keys[:NAMED]], len(keys[NAMED:])
+    only = next(iter(clusters.names.values())) if clusters.total == 1 else ""
     silent = not sight.workers.alive
-    return verdict(clusters.total, clusters.protected, names, others, told.total, only=only or "", silent=silent)
-
-
-def _in_order(clusters: QuerySet[Any], keys: list[int]) -> list[str]:
-    """Return the names of those of ``keys`` that are among ``clusters``, the most pressing first."""
-    found = dict(clusters.filter(pk__in=keys).values_list("pk", "name")) if keys else {}
-    return [found[key] for key in keys if key in found]
+    return verdict(clusters.total, clusters.protected, names, others, told.total, only=only, silent=silent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django.db.models import CharField, Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum, Value
@@ -44,12 +45,22 @@ class TaskTally:
 
 @dataclass(frozen=True)
 class ClusterTally:
-    """Counts of the clusters of a person."""
+    """The clusters of a person by name: keys with names, those of them that are not protected, and two counts."""
 
-    total: int
-    protected: int
+    names: dict[int, str]
+    unprotected: dict[int, str]
     proven: int
     without_task: int
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return len(self.names)
+
+    @property
+    def protected(self) -> int:
+        """How many of them are."""
+        return len(self.names) - len(self.unprotected)
 
 
 def postponed(now: datetime) -> Q:
@@ -75,8 +86,12 @@ def not_rehearsed() -> Q:
     return HAS_SETS & wanted & _PROVEN
 
 
+@cache
 def no_alarm_tells() -> Q:
-    """Return the condition for tasks of which no alarm tells; it is the dearest one, and best looked up last."""
+    """Return the condition for tasks of which no alarm tells; it is the dearest one, and best looked up last.
+
+    It is made once: Django copies what it puts into a query.
+    """
     subject = Concat(Value("task "), Cast(OuterRef("pk"), CharField()))
     return Q(~Exists(alarms.uncleared().filter(code__in=_TELLING, subject=subject).order_by()))
 
@@ -96,20 +111,20 @@ def of_tasks(sight: Sight) -> TaskTally:
 
 
 def of_clusters(sight: Sight) -> ClusterTally:
-    """Count the clusters; one query."""
+    """Judge each cluster; one query."""
     mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
-    found = (
+    rows = list(
         judged(sight.clusters(), sight.now)
         .annotate(is_proven=Exists(mine.filter(_PROVEN & HAS_SETS, proof_problem="")), has_task=Exists(mine))
-        .order_by()
-        .aggregate(
-            total=Count("pk"),
-            protected=Count("pk", filter=Q(is_protected=True)),
-            proven=Count("pk", filter=Q(is_proven=True)),
-            without_task=Count("pk", filter=Q(has_task=False)),
-        )
+        .order_by("name")
+        .values_list("pk", "name", "is_protected", "is_proven", "has_task")
     )
-    return ClusterTally(**found)
+    return ClusterTally(
+        names={key: name for key, name, *_ in rows},
+        unprotected={key: name for key, name, protected, *_ in rows if not protected},
+        proven=sum(bool(proven) for *_, proven, _ in rows),
+        without_task=sum(not has_task for *_, has_task in rows),
+    )
 
 
 def judged(clusters: QuerySet[Cluster], now: datetime) -> QuerySet[Any]:

@@ -173,7 +173,7 @@ def test_everything_that_is_logged_while_a_worker_works_names_the_run(
 
     def execute(lease: Lease) -> None:
         log.info("from a store")
-        thread = threading.Thread(target=lambda: logging.getLogger("paramiko.transport").warning("from a library"))
+        thread = threading.Thread(target=lambda: logging.getLogger("library.of.others").warning("from a library"))
         thread.start()
         thread.join()
         record.write_line(run.pk, "WARN", "A line of the run.")

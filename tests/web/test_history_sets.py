@@ -108,7 +108,7 @@ def test_runs_between_that_could_not_count_are_passed_over(
 def test_without_an_account_counts_are_unknown(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
     run = make_run(task)
     assert cell(read(operator_client, "task-history", task.pk), "Change") == "Unknown"
-    assert "Give the service an account" in read(operator_client, "run-log", run.pk, headers=HTMX)
+    assert "Give the service an IoTDB user" in read(operator_client, "run-log", run.pk, headers=HTMX)
 
 
 def test_each_of_several_services_is_named(operator_client: Client, task: BackupTask, make_run: MakeRun) -> None:
