@@ -64,9 +64,13 @@ def when(value: Moment, nothing: str = "Never") -> SafeString | str:
     """Return a moment as ``Today 02:00`` or ``2026-11-24 02:00``; ``nothing`` where there is none."""
     if value is None:
         return nothing
+    return _time(timezone.localtime(value), plain_when(value))
+
+
+def plain_when(value: datetime) -> str:
+    """Return a moment as ``when`` does, without markup: for choices, which bear none."""
     local = timezone.localtime(value)
-    text = f"{day_word(local.date(), timezone.localdate())} {local:%H:%M}"
-    return _time(local, text)
+    return f"{day_word(local.date(), timezone.localdate())} {local:%H:%M}"
 
 
 @register.filter

@@ -1,13 +1,16 @@
-"""What stands in the menus of rows. A page has a hundred of these: as a template each took ten times as long."""
+"""What stands in menus and choices. A page has a hundred of these: as a template each took ten times as long."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django import template
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from tasks.templatetags.console import icon
+from tasks.models import Run
+from tasks.templatetags.console import icon, plain_when
 
 register = template.Library()
 
@@ -28,3 +31,16 @@ def verb(word: str, url_name: str, pk: int, icon_name: str, cannot: str = "") ->
         icon(icon_name),
         word,
     )
+
+
+@register.simple_tag
+def set_choices(runs: Iterable[Run], chosen: int | None) -> SafeString:
+    """Return the sets of ``runs`` as the options of a choice, each by when it was taken and what there is to know."""
+    marks = ((run.pk, SafeString(" selected") if run.pk == chosen else "", _set_in_words(run)) for run in runs)
+    return format_html_join("", '<option value="{}"{}>{}</option>', marks)
+
+
+def _set_in_words(run: Run) -> str:
+    removed = " (files removed)" if run.set_removed_at else ""
+    sick = " (IoTDB not well)" if run.healthy is False else ""
+    return f"{plain_when(run.began)}, run {run.pk}{removed}{sick}"
