@@ -42,7 +42,7 @@ def settle(saved_at: datetime, now: datetime) -> Settled:
     active = list(Run.objects.filter(state__in=ACTIVE).order_by("pk").values_list("pk", flat=True))
     for run_id in active:
         if finish(run_id, Outcome(RunState.FAILED, reason, CODE), now):
-            write_line(run_id, "WARNING", reason)
+            write_line(run_id, "WARN", reason)
     Run.objects.filter(state=RunState.UNKNOWN, error_code__in=LOST).update(error_code=CODE)
     Session.objects.all().delete()
     audit.record(
