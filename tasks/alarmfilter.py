@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 
 from tasks.alarms import ALARMS
 from tasks.models import Alarm
-from tasks.selectors import number_in
+from tasks.selectors import number_in, search_in
 from tasks.states import Severity
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ class AlarmState:
         """Read the state from a URL."""
         severity, code = query.get("severity", ""), query.get("type", "")
         return cls(
-            q=query.get("q", "").replace("\0", "").strip()[:100],
+            q=search_in(query),
             severity=severity if severity in Severity.values else "",
             code=code if code in ALARMS else "",
             cluster=number_in(query.get("cluster", "")),

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 
 from tasks.models import BackupTask, Cluster, Node
-from tasks.selectors import number_in
+from tasks.selectors import page_in, search_in
 
 PAGE_SIZE = 25
 
@@ -27,8 +27,7 @@ class ClusterState:
     @classmethod
     def of(cls, query: QueryDict) -> ClusterState:
         """Read the state from a URL."""
-        page = max(1, min(number_in(query.get("page", "")) or 1, 10**6))
-        return cls(query.get("q", "").replace("\0", "").strip()[:100], page)
+        return cls(search_in(query), page_in(query))
 
     def query(self, page: int) -> str:
         """Return the query string of another page of the same search."""

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from tasks import people
 from tasks.audit import Actor
 from tasks.scope import person_of
-from tasks.selectors import number_in
+from tasks.selectors import number_in, page_in, search_in
 
 PAGE_SIZE = 25
 ACTIVE, DISABLED, MUST_CHANGE = "active", "disabled", "change"
@@ -38,10 +38,10 @@ class PeopleState:
         """Read the state from a URL."""
         state = query.get("state", "")
         return cls(
-            q=query.get("q", "").replace("\0", "").strip()[:100],
+            q=search_in(query),
             role=number_in(query.get("role", "")),
             state=state if state in STATES else "",
-            page=max(1, min(number_in(query.get("page", "")) or 1, 10**6)),
+            page=page_in(query),
         )
 
     def query(self, **changes: Any) -> str:

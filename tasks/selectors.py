@@ -50,13 +50,13 @@ class ListState:
         """Read the state from a URL."""
         sort = query.get("sort", DEFAULT_SORT)
         return cls(
-            q=query.get("q", "").replace("\0", "").strip()[:100],
+            q=search_in(query),
             cluster=number_in(query.get("cluster", "")),
             mode=_one_of(query.get("mode", ""), Mode.values),
             path=_one_of(query.get("path", ""), [path_type.name for path_type in all_path_types()]),
             status=_one_of(query.get("status", ""), STATUSES),
             sort=sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT,
-            page=min(number_in(query.get("page", "")) or 1, 10**6),
+            page=page_in(query),
         )
 
     def query(self, **changes: Any) -> str:
@@ -103,6 +103,16 @@ class ListState:
 def number_in(text: str) -> int | None:
     """Return the number that ``text`` is, as far as a key of the database can be that large; else None."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def page_in(query: QueryDict) -> int:
+    """Return the number of the page that a URL asks for; the first one where it asks for none."""
+    return min(number_in(query.get("page", "")) or 1, 10**6)
+
+
+def search_in(query: QueryDict) -> str:
+    """Return what a URL searches for: 100 characters at most, and none that a database refuses."""
+    return query.get("q", "").replace("\0", "").strip()[:100]
 
 
 def _one_of(text: str, allowed: Any) -> str:

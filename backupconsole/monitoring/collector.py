@@ -70,7 +70,7 @@ def _build(now: datetime) -> Iterator[Metric]:
 
 
 def _workers(now: datetime) -> Iterator[Metric]:
-    beats = dict(Pulse.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))
+    beats = Pulse.of_workers()
     yield from _at("tick_timestamp_seconds", "When the workers last ticked.", beats.get("tick"))
     yield from _at(
         "supervisor_timestamp_seconds", "When the supervisor last gave a sign of life.", beats.get("supervisor")

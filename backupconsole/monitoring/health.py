@@ -24,7 +24,7 @@ class Check:
 def checks(now: datetime) -> list[Check]:
     """Return how it stands with database, tick and workers; one query. Never raises."""
     try:
-        beats = dict(Pulse.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))
+        beats = Pulse.of_workers()
     except (DatabaseError, InterfaceError) as error:
         unknown = "Not known: the database does not answer."
         database = Check("database", False, f"The database does not answer as it should ({type(error).__name__}).")

@@ -14,7 +14,7 @@ from tasks.home.attention import Attention, attention
 from tasks.home.sight import Sight
 from tasks.home.verdict import Verdict, last_day, verdict
 from tasks.listing import PACE_ACTIVE, PACE_CALM
-from tasks.selectors import number_in
+from tasks.selectors import page_in
 
 # So many clusters that need somebody are named.
 NAMED = 2
@@ -34,9 +34,8 @@ class HomeState:
     @classmethod
     def of(cls, query: QueryDict) -> HomeState:
         """Read the state from a URL."""
-        page = min(number_in(query.get("page", "")) or 1, 10**6)
         space, todo = (_EVERY if query.get(name, "") == _EVERY else "" for name in ("space", "todo"))
-        return cls(max(1, page), query.get("chart", "")[:20], growth.span_of(query.get("days", "")), space, todo)
+        return cls(page_in(query), query.get("chart", "")[:20], growth.span_of(query.get("days", "")), space, todo)
 
     def query(self, **changes: Any) -> str:
         """Return the query string of this state with ``changes``."""

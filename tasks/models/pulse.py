@@ -26,3 +26,8 @@ class Pulse(models.Model):
     def last(cls, name: str) -> datetime | None:
         """Return when ``name`` was last alive, or None if it never was."""
         return cls.objects.filter(name=name).values_list("at", flat=True).first()
+
+    @classmethod
+    def of_workers(cls) -> dict[str, datetime]:
+        """Return when the tick and the supervisor were last alive, as far as they ever were; one query."""
+        return dict(cls.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))

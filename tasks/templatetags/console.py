@@ -49,7 +49,12 @@ def icon(name: str, extra: str = "") -> SafeString:
 @register.simple_tag
 def choices(things: Iterable[Any], chosen: int | None) -> SafeString:
     """Return ``things`` by their names as the options of a choice; there may be a thousand of them."""
-    marks = ((one.pk, SafeString(" selected") if one.pk == chosen else "", one.name) for one in things)
+    return options(((one.pk, one.name) for one in things), chosen)
+
+
+def options(pairs: Iterable[tuple[int, str]], chosen: int | None) -> SafeString:
+    """Return keys with their words as the options of a choice."""
+    marks = ((key, SafeString(" selected") if key == chosen else "", words) for key, words in pairs)
     return format_html_join("", '<option value="{}"{}>{}</option>', marks)
 
 
@@ -78,8 +83,7 @@ def on(value: Moment, nothing: str = "never") -> SafeString | str:
     """Return a moment as ``when`` does, for the middle of a sentence: ``today 02:00``."""
     if value is None:
         return nothing
-    local = timezone.localtime(value)
-    return _time(local, f"{day_word(local.date(), timezone.localdate()).lower()} {local:%H:%M}")
+    return _time(timezone.localtime(value), plain_when(value).lower())
 
 
 @register.filter

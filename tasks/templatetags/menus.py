@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from django import template
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks.models import Run
-from tasks.templatetags.console import icon, plain_when
+from tasks.templatetags.console import icon, options, plain_when
 
 register = template.Library()
 
@@ -36,8 +36,7 @@ def verb(word: str, url_name: str, pk: int, icon_name: str, cannot: str = "") ->
 @register.simple_tag
 def set_choices(runs: Iterable[Run], chosen: int | None) -> SafeString:
     """Return the sets of ``runs`` as the options of a choice, each by when it was taken and what there is to know."""
-    marks = ((run.pk, SafeString(" selected") if run.pk == chosen else "", _set_in_words(run)) for run in runs)
-    return format_html_join("", '<option value="{}"{}>{}</option>', marks)
+    return options(((run.pk, _set_in_words(run)) for run in runs), chosen)
 
 
 def _set_in_words(run: Run) -> str:

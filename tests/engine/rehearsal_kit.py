@@ -99,6 +99,12 @@ def leftovers() -> list[str]:
 @pytest.fixture(autouse=True, name="means")
 def means_of_a_rehearsal(settings: Any, storage_path: Path) -> None:
     """An installation of the tests' version; without the server, or a kernel that makes namespaces, nothing is run."""
+    require_means(settings)
+    settings.REHEARSAL_SECONDS = 240
+
+
+def require_means(settings: Any) -> None:
+    """Let rehearsals find the tests' installation; skip loudly without it or a kernel that makes namespaces."""
     require()
     machine.forget()
     trial = machine.namespaces(scratch_directory())
@@ -106,7 +112,6 @@ def means_of_a_rehearsal(settings: Any, storage_path: Path) -> None:
         assert not IN_CI, trial.words
         pytest.skip(f"this kernel makes no namespaces: {trial.words}")
     settings.IOTDB_INSTALLATIONS = [str(distribution().parent)]
-    settings.REHEARSAL_SECONDS = 240
 
 
 @pytest.fixture(name="sample_set")

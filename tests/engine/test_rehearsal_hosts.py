@@ -20,8 +20,7 @@ from tasks.rehearsal.plan import Login, Plan, ScratchNode
 from tasks.states import RunState
 from tests.conftest import IN_CI
 from tests.engine.kit import log_of, run_now
-from tests.engine.rehearsal_kit import leftovers, rehearse_now
-from tests.servers.iotdb import require
+from tests.engine.rehearsal_kit import leftovers, rehearse_now, require_means
 from tests.servers.iotdb_jars import distribution
 from tests.servers.iotdb_ports import PORTS
 
@@ -61,17 +60,11 @@ import os; os._exit(0)
 @pytest.fixture(autouse=True)
 def means(settings: Any, storage_path: Path) -> None:
     """An installation, and a kernel that makes namespaces; without them nothing is run here, loudly."""
-    require()
-    machine.forget()
-    trial = machine.namespaces(scratch_directory())
-    if not trial.command:
-        assert not IN_CI, trial.words
-        pytest.skip(f"this kernel makes no namespaces: {trial.words}")
+    require_means(settings)
     if not shutil.which("ip"):
         lack = "the command ip (iproute2) is missing"
         assert not IN_CI, lack
         pytest.skip(lack)
-    settings.IOTDB_INSTALLATIONS = [str(distribution().parent)]
 
 
 def configure(home: Path, address: str, name: str) -> None:

@@ -61,7 +61,7 @@ WEB = Lookout()
 
 def workers_now(now: datetime) -> WorkersState:
     """Return whether the workers are alive; one query."""
-    beats = dict(Pulse.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))
+    beats = Pulse.of_workers()
     return workers_state(beats.get("tick"), beats.get("supervisor"), now, silence=_limit(), host=settings.HOST_NAME)
 
 
