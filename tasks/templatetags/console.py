@@ -22,6 +22,7 @@ from tasks import entries, moments
 from tasks.charts.strips import shapes
 from tasks.devices import device as device_words
 from tasks.entries import Badge
+from tasks.jinja import rendered
 from tasks.models import Run
 from tasks.outcomes import legend_svg, shapes_svg, strip_svg
 from tasks.pagehelp import HELP
@@ -44,6 +45,12 @@ def icon(name: str, extra: str = "") -> SafeString:
         static("icons.svg"),
         name,
     )
+
+
+@register.simple_tag(takes_context=True)
+def jinja(context: Context, name: str) -> SafeString:
+    """Put a template of ``jinja/`` here, with all that this page knows; see ``tasks.jinja``."""
+    return rendered(name, context.flatten())
 
 
 @register.simple_tag
