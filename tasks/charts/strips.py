@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from tasks.engine.days import worst
 from tasks.engine.record import OUTCOME_STATES
@@ -34,12 +35,17 @@ def last_days(days: Mapping[date, str], today: date, zone: tzinfo, count: int = 
     found: dict[date, list[str]] = {}
     for day, hours in days.items():
         for number, letter in enumerate(hours):
-            if letter == NO_RUN:
-                continue
-            middle = datetime(day.year, day.month, day.day, number, 30, tzinfo=UTC)
-            found.setdefault(middle.astimezone(zone).date(), []).append(letter)
+            if letter != NO_RUN:
+                found.setdefault(_local_days(day, zone)[number], []).append(letter)
     wanted = [today - timedelta(days=back) for back in range(count - 1, -1, -1)]
     return "".join(worst(found.get(day, ())) for day in wanted)
+
+
+@lru_cache(maxsize=512)
+def _local_days(day: date, zone: tzinfo) -> list[date]:
+    """Return the day of ``zone`` that the middle of each hour of a UTC day belongs to."""
+    middles = (datetime(day.year, day.month, day.day, hour, 30, tzinfo=UTC) for hour in range(24))
+    return [middle.astimezone(zone).date() for middle in middles]
 
 
 def first_day(today: date) -> date:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import Count
 from django.db.models.functions import Coalesce
 
+from tasks.home.figures import Figures
 from tasks.home.sight import Sight
 from tasks.models import BackupTask, Run
 from tasks.progress import Progress, progress_of
 from tasks.rows import place_of
-from tasks.states import Kind, RunState
+from tasks.states import ACTIVE, Kind, RunState
 
 RUNNING, WAITING, UPCOMING = 5, 4, 7
 _OF_RUN = ("kind", "state", "cluster_id", "step", "started_at", "bytes_read", "bytes_expected")
@@ -48,16 +50,18 @@ class Agenda:
 
 
 def agenda(sight: Sight) -> Agenda:
-    """Return the agenda; four queries."""
-    running = [_running(run, sight) for run in _first(sight, RunState.RUNNING, "started_at", RUNNING)]
-    waiting = _waiting(_first(sight, RunState.WAITING, "queued_at", WAITING), running)
-    number = sight.runs().filter(state=RunState.WAITING).count()
+    """Return the agenda; four queries at most."""
+    numbers: dict[str, int] = dict(_ACTIVE.rows(sight))
+    running = [_running(run, sight) for run in _first(sight, numbers, RunState.RUNNING, "started_at", RUNNING)]
+    waiting = _waiting(_first(sight, numbers, RunState.WAITING, "queued_at", WAITING), running)
     tasks = sight.tasks().filter(suspended=False, next_run_at__gt=sight.now).order_by("next_run_at", "name")
     upcoming = [Upcoming(task, place_of(task)) for task in tasks.only(*_OF_TASK)[:UPCOMING]]
-    return Agenda(running, waiting, max(0, number - len(waiting)), upcoming)
+    return Agenda(running, waiting, max(0, numbers.get(RunState.WAITING, 0) - len(waiting)), upcoming)
 
 
-def _first(sight: Sight, state: RunState, since: str, most: int) -> list[Run]:
+def _first(sight: Sight, numbers: dict[str, int], state: RunState, since: str, most: int) -> list[Run]:
+    if state not in numbers:
+        return []
     runs = sight.runs().filter(state=state).annotate(thing_name=Coalesce("task__name", "restoration__name"))
     return list(runs.only(*_OF_RUN).order_by(since, "pk")[:most])
 
@@ -83,3 +87,8 @@ def _name(run: Run) -> str:
 
 def _what(run: Run) -> str:
     return "" if run.kind == Kind.BACKUP else str(run.get_kind_display())
+
+
+_ACTIVE = Figures(
+    lambda sight: sight.runs().filter(state__in=ACTIVE).order_by().values_list("state").annotate(number=Count("*"))
+)

@@ -16,7 +16,7 @@ from tasks.home import items
 from tasks.home.cures import item_of, rank_of
 from tasks.home.items import PRESSING, Cures, Item
 from tasks.home.sight import Sight
-from tasks.home.tally import ClusterTally, TaskTally
+from tasks.home.tally import ClusterTally
 from tasks.home.things import Things
 from tasks.home.untold import untold
 from tasks.models import BackupTask, Run
@@ -53,7 +53,7 @@ class Attention:
         return [item for item in self.items if item.rank < PRESSING]
 
 
-def attention(sight: Sight, tasks: TaskTally, clusters: ClusterTally, *, every: bool = False) -> Attention:
+def attention(sight: Sight, clusters: ClusterTally, *, every: bool = False) -> Attention:
     """Return what needs attention, the first or ``every`` one as far as a page goes.
 
     A fixed number of queries, and none for what the tallies say is not there.
@@ -64,7 +64,7 @@ def attention(sight: Sight, tasks: TaskTally, clusters: ClusterTally, *, every: 
     things = Things.of(found)
     # Where alarms fill the list, what comes after them is not told but counted.
     worst = rank_of(found[-1]) if len(found) == most else items.LAST
-    others = untold(sight, tasks, clusters, most, worst)
+    others = untold(sight, clusters, most, worst)
     proofs = [things.tasks[alarm.subject] for alarm in found if alarm.code in _PROOFS and alarm.subject in things.tasks]
     cures = _cures(sight, [*proofs, *(task for task, _ in others.tasks if task.sets_kept)])
     told = [item_of(things.subject(alarm, cures)) for alarm in found if workers.alive or alarm.code != _SILENT]

@@ -76,7 +76,7 @@ def _parts(
     clusters: tally.ClusterTally,
     shown: list[Any],
 ) -> dict[str, Any]:
-    told = attention(sight, tasks, clusters, every=state.todo == _EVERY)
+    told = attention(sight, clusters, every=state.todo == _EVERY)
     now_and_next = agenda.agenda(sight)
     ids = ",".join(str(task.pk) for task in shown)
     query = state.query()

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import F
 
+from tasks.home.figures import Figures, counted
 from tasks.home.sight import Sight
 from tasks.models import DestinationSpace
 from tasks.space import Trend, days_left, in_words
@@ -49,7 +50,7 @@ def rooms(sight: Sight, *, every: bool = False) -> Rooms:
     """Return the first destinations in sight, or ``every`` one of them as far as a page goes; two queries."""
     found = sight.spaces()
     rows = list(found.order_by("-low", F("full_at").asc(nulls_last=True), "label", "pk")[: MOST if every else SHOWN])
-    total = found.order_by().count()
+    total = _ALL.number(sight)
     names = Counter(row.label for row in rows)
     return Rooms([room_of(row, sight.now, twice=names[row.label] > 1) for row in rows], total)
 
@@ -78,3 +79,6 @@ def _left(space: DestinationSpace, free: int, now: datetime) -> str:
         return "Days left not known yet"
     days = days_left(space.full_at, now)
     return "Over a year left" if days > _YEAR else f"{in_words(days)} left".capitalize()
+
+
+_ALL = Figures(lambda sight: counted(sight.spaces()))

@@ -11,6 +11,7 @@ from django.db.models import CharField, Count, Exists, F, Max, OuterRef, Q, Quer
 from django.db.models.functions import Cast, Concat
 
 from tasks import alarms
+from tasks.home.figures import Figures, moment_of, summed
 from tasks.home.sight import Sight
 from tasks.models import BackupTask, Cluster, Run
 from tasks.overdue import is_overdue
@@ -96,29 +97,46 @@ def no_alarm_tells() -> Q:
     return Q(~Exists(alarms.uncleared().filter(code__in=_TELLING, subject=subject).order_by()))
 
 
+def _by_state(sight: Sight) -> QuerySet[Any, Any]:
+    return sight.tasks().order_by().values_list("last_state", "suspended").annotate(number=Count("*"))
+
+
+def _of_sets(sight: Sight) -> QuerySet[Any, Any]:
+    return summed(
+        sight.tasks(),
+        sets=Sum("sets_kept", default=0),
+        size=Sum("bytes_kept", default=0),
+        last_rehearsal=Max("last_rehearsed_at"),
+    )
+
+
 def of_tasks(sight: Sight) -> TaskTally:
     """Count the tasks; two queries, each of an index alone."""
-    tasks = sight.tasks().order_by()
     by_state, suspended = dict.fromkeys((*TROUBLE, ""), 0), 0
-    for state, stopped, number in tasks.values_list("last_state", "suspended").annotate(number=Count("*")):
+    for state, stopped, number in _BY_STATE.rows(sight):
         by_state[state if state in by_state else ""] += number
         suspended += number if stopped else 0
     total = sum(by_state.values())
-    kept = tasks.aggregate(
-        sets=Sum("sets_kept", default=0), bytes=Sum("bytes_kept", default=0), last_rehearsal=Max("last_rehearsed_at")
-    )
-    return TaskTally(total, suspended, {state: by_state[state] for state in TROUBLE}, **kept)
+    sets, size, rehearsed = next(iter(_OF_SETS.rows(sight)), (0, 0, None))
+    last_rehearsal = moment_of(rehearsed) if rehearsed else None
+    in_trouble = {state: by_state[state] for state in TROUBLE}
+    # PostgreSQL adds up to decimals.
+    return TaskTally(total, suspended, in_trouble, int(sets), int(size), last_rehearsal)
 
 
-def of_clusters(sight: Sight) -> ClusterTally:
-    """Judge each cluster; one query."""
+def _judged(sight: Sight) -> QuerySet[Any, Any]:
     mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
-    rows = list(
+    return (
         judged(sight.clusters(), sight.now)
         .annotate(is_proven=Exists(mine.filter(_PROVEN & HAS_SETS, proof_problem="")), has_task=Exists(mine))
         .order_by("name")
         .values_list("pk", "name", "is_protected", "is_proven", "has_task")
     )
+
+
+def of_clusters(sight: Sight) -> ClusterTally:
+    """Judge each cluster; one query."""
+    rows = _JUDGED.rows(sight)
     return ClusterTally(
         names={key: name for key, name, *_ in rows},
         unprotected={key: name for key, name, protected, *_ in rows if not protected},
@@ -142,18 +160,21 @@ def judged(clusters: QuerySet[Cluster], now: datetime) -> QuerySet[Any]:
     return clusters.annotate(is_protected=(elsewhere | content) & ~Exists(raised.filter(code=UNKNOWN)))
 
 
-def ended_within_a_day(sight: Sight) -> dict[RunState, int]:
-    """Return how many backups ended in which state within 24 hours; one query, of an index alone."""
-    runs = Run.objects.filter(kind=Kind.BACKUP, ended_at__gt=sight.now - DAY, ended_at__lte=sight.now)
+def _ended(sight: Sight) -> QuerySet[Any, Any]:
+    # The states are named, so that each is a range of the index.
+    runs = Run.objects.filter(kind=Kind.BACKUP, state__in=ENDS, ended_at__gt=sight.now - DAY, ended_at__lte=sight.now)
     limits = limits_of(sight.user)
     if limits is not None:
         # A sum, so that SQLite goes by the index of ends and not through all runs that a large cluster ever had.
         runs = runs.alias(its_cluster=F("cluster_id") + 0).filter(its_cluster__in=limits)
     # Not of keys, which PostgreSQL's index does not hold: it would look at every row.
-    found = dict(runs.order_by().values_list("state").annotate(number=Count("*")))
+    return runs.order_by().values_list("state").annotate(number=Count("*"))
+
+
+def ended_within_a_day(sight: Sight) -> dict[RunState, int]:
+    """Return how many backups ended in which state within 24 hours; one query, of an index alone."""
+    found: dict[str, int] = dict(_ENDED.rows(sight))
     return {state: found[state] for state in ENDS if found.get(state)}
 
 
-def waiting(sight: Sight) -> int:
-    """Return how many runs wait."""
-    return sight.runs().filter(state=RunState.WAITING).count()
+_BY_STATE, _OF_SETS, _JUDGED, _ENDED = (Figures(build) for build in (_by_state, _of_sets, _judged, _ended))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
@@ -13,12 +14,12 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
 from tasks import alarms
 from tasks.home import items
 from tasks.home.cures import after_failure
+from tasks.home.figures import Figures, counted
 from tasks.home.items import Cures, Item
 from tasks.home.sight import Sight
 from tasks.home.tally import (
     NO_REMOTE,
     ClusterTally,
-    TaskTally,
     never,
     no_alarm_tells,
     not_proven,
@@ -47,26 +48,41 @@ class Untold:
         return [_no_task(cluster, cures) for cluster in self.bare]
 
 
-def untold(sight: Sight, tasks: TaskTally, clusters: ClusterTally, most: int, worst: int) -> Untold:
+@dataclass(frozen=True)
+class _Kind:
+    """What no alarm tells of a task: its rank on the page, when it is so, and the words for it."""
+
+    rank: int
+    condition: Callable[[datetime], Q]
+    make: Make
+    number: Figures
+
+    @classmethod
+    def of(cls, rank: int, condition: Callable[[datetime], Q], make: Make) -> _Kind:
+        """Return a kind with the query of how many there are."""
+        return cls(rank, condition, make, Figures(lambda sight: counted(_rows(sight, condition))))
+
+    def first(self, sight: Sight, most: int) -> list[tuple[BackupTask, Make]]:
+        """Return the first tasks by name."""
+        return [(task, self.make) for task in to_tell(_rows(sight, self.condition)).order_by("name")[:most]]
+
+
+def _rows(sight: Sight, condition: Callable[[datetime], Q]) -> QuerySet[BackupTask]:
+    return sight.tasks().filter(condition(sight.now)).filter(no_alarm_tells())
+
+
+def untold(sight: Sight, clusters: ClusterTally, most: int, worst: int) -> Untold:
     """Return ``most`` at most of each kind, and none of kinds that come after ``worst`` on the page, but their number.
 
-    One query for each kind that may be there, each by an index of its own.
+    One query for each kind, by an index of its own, and one more for those that are there and are told.
     """
-    kinds: tuple[tuple[int, bool, Q, Make], ...] = (
-        (items.FAILED, tasks.in_trouble[RunState.FAILED] > 0, Q(last_state=RunState.FAILED), _failed),
-        (items.POSTPONED, tasks.in_trouble[RunState.POSTPONED] > 0, postponed(sight.now), _postponed),
-        (items.NEVER, True, never(), _never),
-        (items.NOT_PROVEN, True, not_proven(), _not_proven),
-        (items.NOT_PROVEN, True, not_rehearsed(), _not_rehearsed),
-    )
     found: list[tuple[BackupTask, Make]] = []
     total = 0
-    for rank, likely, condition, make in kinds:
-        if likely:
-            rows = sight.tasks().filter(condition).filter(no_alarm_tells())
-            first, number = _first(to_tell(rows), most) if rank <= worst else ([], rows.order_by().count())
-            found += [(task, make) for task in first]
-            total += number
+    for kind in _KINDS:
+        number = kind.number.number(sight)
+        total += number
+        if number and kind.rank <= worst:
+            found += kind.first(sight, most)
     bare, number = _bare(sight, most) if clusters.without_task else ([], 0)
     return Untold(found, bare, total + number)
 
@@ -76,13 +92,8 @@ def _bare(sight: Sight, most: int) -> tuple[list[Cluster], int]:
     alarmed = alarms.uncleared().filter(cluster=OuterRef("pk"), code=NO_REMOTE).order_by()
     mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
     nodes = Node.objects.filter(service__cluster=OuterRef("pk")).order_by()
-    bare = sight.clusters().filter(~Exists(mine), ~Exists(alarmed))
-    return _first(bare.annotate(has_nodes=Exists(nodes)), most)
-
-
-def _first(rows: QuerySet[Any], most: int) -> tuple[list[Any], int]:
-    """Return the first of ``rows`` by name, and how many there are in all; one query."""
-    first = list(rows.annotate(of_all=Window(Count("*"))).order_by("name")[:most])
+    bare = sight.clusters().filter(~Exists(mine), ~Exists(alarmed)).annotate(has_nodes=Exists(nodes))
+    first: list[Any] = list(bare.annotate(of_all=Window(Count("*"))).order_by("name")[:most])
     return first, first[0].of_all if first else 0
 
 
@@ -191,3 +202,12 @@ def _no_task(cluster: Cluster, cures: Cures) -> Item:
         place=cluster.name,
         cluster_id=cluster.pk,
     )
+
+
+_KINDS = (
+    _Kind.of(items.FAILED, lambda now: Q(last_state=RunState.FAILED), _failed),
+    _Kind.of(items.POSTPONED, postponed, _postponed),
+    _Kind.of(items.NEVER, lambda now: never(), _never),
+    _Kind.of(items.NOT_PROVEN, lambda now: not_proven(), _not_proven),
+    _Kind.of(items.NOT_PROVEN, lambda now: not_rehearsed(), _not_rehearsed),
+)

@@ -119,7 +119,7 @@ class Run(models.Model):
             models.Index(fields=("task", "kind", "-id"), name="run_of_task"),
             models.Index(fields=("state", "queued_at")),
             # What ended within 24 hours is counted without looking at the rows.
-            models.Index(fields=("ended_at", "kind", "state", "cluster"), name="run_ended"),
+            models.Index(fields=("state", "kind", "ended_at", "cluster"), name="run_ended"),
             models.Index(fields=("cluster", "queued_at"), condition=Q(state=RunState.WAITING), name="run_line"),
             # The sets that are kept: by age, and of all, of a task and of a cluster, newest first.
             models.Index(fields=("verified_at",), condition=_HAS_SET, name="run_set"),
