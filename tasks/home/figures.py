@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.core.signals import setting_changed
 from django.db import connection
 from django.db.models import Aggregate, Count, QuerySet, Value
@@ -19,6 +20,8 @@ from tasks.home.sight import Sight
 from tasks.scope import limits_of
 
 Rows = list[tuple[Any, ...]]
+# Kept of one query: people are limited to few different sets of clusters.
+_MOST = 100
 # What differs between the same query of two moments is a moment.
 _MOMENTS = (datetime(2001, 2, 3, 4, 5, 6, 7, tzinfo=UTC), datetime(2015, 9, 8, 7, 6, 5, 4, tzinfo=UTC))
 
@@ -44,23 +47,26 @@ class Figures:
 
     What it finds is as the database gives it: truth may be a number, and a moment is read by ``moment_of``.
 
-    It may depend on the moment of the sight, on settings, and on whom it is limited to; on nothing else. For people who
-    are limited to some clusters it is built each time.
+    It may depend on the moment of the sight, on settings, and on the clusters that the person is limited to; on nothing
+    else.
     """
 
     def __init__(self, build: Callable[[Sight], QuerySet[Any, Any]]) -> None:
         self._build = build
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[tuple[str, frozenset[int] | None], _Kept | None] = {}
         # A distance may be a setting; tests change those.
         setting_changed.connect(self._forget, weak=True)
 
     def rows(self, sight: Sight) -> Rows:
         """Ask; one query. Whoever is limited to no cluster at all has no row, not even of sums."""
-        if limits_of(sight.user) is not None:
-            return list(self._build(sight))
-        kept = self._kept.get(connection.vendor)
+        key = connection.vendor, limits_of(sight.user)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST:
+                self._kept.clear()
+            self._kept[key] = self._keep(sight)
+        kept = self._kept[key]
         if kept is None:
-            kept = self._kept[connection.vendor] = self._keep(sight)
+            return []
         with connection.cursor() as cursor:
             cursor.execute(kept.sql, kept.at(sight.now))
             found: Rows = cursor.fetchall()
@@ -71,8 +77,11 @@ class Figures:
         rows = self.rows(sight)
         return int(rows[0][0]) if rows else 0
 
-    def _keep(self, sight: Sight) -> _Kept:
-        (sql, first), (_, second) = (self._compiled(replace(sight, now=moment)) for moment in _MOMENTS)
+    def _keep(self, sight: Sight) -> _Kept | None:
+        try:
+            (sql, first), (_, second) = (self._compiled(replace(sight, now=moment)) for moment in _MOMENTS)
+        except EmptyResultSet:
+            return None
         moments = {}
         for place, pair in enumerate(zip(first, second, strict=True)):
             if pair[0] != pair[1]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value, Window
 
 from tasks import alarms
 from tasks.home import items
 from tasks.home.cures import after_failure
-from tasks.home.figures import Figures, counted
+from tasks.home.figures import Figures
 from tasks.home.items import Cures, Item
 from tasks.home.sight import Sight
 from tasks.home.tally import (
@@ -55,36 +55,28 @@ class _Kind:
     rank: int
     condition: Callable[[datetime], Q]
     make: Make
-    number: Figures
 
-    @classmethod
-    def of(cls, rank: int, condition: Callable[[datetime], Q], make: Make) -> _Kind:
-        """Return a kind with the query of how many there are."""
-        return cls(rank, condition, make, Figures(lambda sight: counted(_rows(sight, condition))))
+    def rows(self, sight: Sight) -> QuerySet[BackupTask]:
+        """Return the tasks."""
+        return sight.tasks().filter(self.condition(sight.now)).filter(no_alarm_tells())
 
     def first(self, sight: Sight, most: int) -> list[tuple[BackupTask, Make]]:
         """Return the first tasks by name."""
-        return [(task, self.make) for task in to_tell(_rows(sight, self.condition)).order_by("name")[:most]]
-
-
-def _rows(sight: Sight, condition: Callable[[datetime], Q]) -> QuerySet[BackupTask]:
-    return sight.tasks().filter(condition(sight.now)).filter(no_alarm_tells())
+        return [(task, self.make) for task in to_tell(self.rows(sight)).order_by("name")[:most]]
 
 
 def untold(sight: Sight, clusters: ClusterTally, most: int, worst: int) -> Untold:
     """Return ``most`` at most of each kind, and none of kinds that come after ``worst`` on the page, but their number.
 
-    One query for each kind, by an index of its own, and one more for those that are there and are told.
+    One query that counts, each kind by an index of its own, and one for each that is there and is told.
     """
+    numbers: dict[int, int] = dict(_NUMBERS.rows(sight))
     found: list[tuple[BackupTask, Make]] = []
-    total = 0
-    for kind in _KINDS:
-        number = kind.number.number(sight)
-        total += number
-        if number and kind.rank <= worst:
+    for place, kind in enumerate(_KINDS):
+        if numbers.get(place) and kind.rank <= worst:
             found += kind.first(sight, most)
     bare, number = _bare(sight, most) if clusters.without_task else ([], 0)
-    return Untold(found, bare, total + number)
+    return Untold(found, bare, sum(numbers.values()) + number)
 
 
 def _bare(sight: Sight, most: int) -> tuple[list[Cluster], int]:
@@ -205,9 +197,25 @@ def _no_task(cluster: Cluster, cures: Cures) -> Item:
 
 
 _KINDS = (
-    _Kind.of(items.FAILED, lambda now: Q(last_state=RunState.FAILED), _failed),
-    _Kind.of(items.POSTPONED, postponed, _postponed),
-    _Kind.of(items.NEVER, lambda now: never(), _never),
-    _Kind.of(items.NOT_PROVEN, lambda now: not_proven(), _not_proven),
-    _Kind.of(items.NOT_PROVEN, lambda now: not_rehearsed(), _not_rehearsed),
+    _Kind(items.FAILED, lambda now: Q(last_state=RunState.FAILED), _failed),
+    _Kind(items.POSTPONED, postponed, _postponed),
+    _Kind(items.NEVER, lambda now: never(), _never),
+    _Kind(items.NOT_PROVEN, lambda now: not_proven(), _not_proven),
+    _Kind(items.NOT_PROVEN, lambda now: not_rehearsed(), _not_rehearsed),
 )
+
+
+def _numbers(sight: Sight) -> QuerySet[Any, Any]:
+    """Return the query of how many there are of each kind, by its place."""
+    first, *others = (
+        kind.rows(sight)
+        .order_by()
+        .values(place=Value(place))
+        .annotate(number=Count("*"))
+        .values_list("place", "number")
+        for place, kind in enumerate(_KINDS)
+    )
+    return first.union(*others, all=True)
+
+
+_NUMBERS = Figures(_numbers)

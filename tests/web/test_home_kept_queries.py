@@ -76,6 +76,9 @@ def test_whoever_is_limited_sees_what_is_theirs(
     forget_limits(viewer)
     assert figures.number(sight_of(viewer)) == 1
     assert figures.number(sight_of(administrator)) == 4
+    person.clusters.set([])
+    forget_limits(viewer)
+    assert figures.number(sight_of(viewer)) == 0
 
 
 def test_a_setting_that_changes_is_heeded(administrator: User, tasks: list[BackupTask], settings: Any) -> None:
