@@ -150,7 +150,7 @@ def cells(state: ListState, tasks: QuerySet[BackupTask], ids: list[int], newest:
 
     ``newest`` is the highest key that the page knows; it is told how many tasks were made since.
     """
-    found = {task.pk: task for task in selectors.with_last_run(tasks.filter(pk__in=ids))}
+    found = {task.pk: task for task in selectors.with_rows(tasks.filter(pk__in=ids))}
     rows = rows_of(found[pk] for pk in ids if pk in found)
     above = summary(state, tasks, newest)
     gone = [pk for pk in ids if pk not in found]

@@ -19,6 +19,15 @@ from tasks.progress import Progress, place_in_line, progress_of
 from tasks.states import ACTIVE, PeriodUnit, RunState
 from tasks.units import format_duration, format_size
 
+# Of a task, its cluster and its last run; what is not among it would be fetched row by row.
+OF_A_ROW = (
+    "name", "cluster__name", "mode", "period", "period_unit", "suspended", "path_type", "destination", "copies",
+    "next_run_at", "last_state", "last_bytes", "last_reason", "last_success_at", "sets_kept", "check_after_days",
+    "rehearse_after_days", "last_verified_at", "last_checked_at", "last_rehearsed_at", "proof_problem", "outcomes",
+    "last_run__started_at", "last_run__ended_at", "last_run__step", "last_run__bytes_read", "last_run__bytes_expected",
+    "last_run__stop_requested_at", "last_run__stop_requested_by",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Line:

@@ -17,6 +17,7 @@ from storage.registry import all_path_types
 from tasks.models import BackupTask
 from tasks.models.run import HEAVY
 from tasks.models.task import URGENCY
+from tasks.rows import OF_A_ROW
 from tasks.states import Mode, RunState
 
 PAGE_SIZE = 25
@@ -224,6 +225,11 @@ def with_last_run(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
     return tasks.select_related("cluster", "last_run").defer(*heavy)
 
 
+def with_rows(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
+    """Return ``tasks`` with cluster and last run, and of them all only what a row of the list shows."""
+    return tasks.select_related("cluster", "last_run").only(*OF_A_ROW)
+
+
 def page_of(state: ListState, tasks: QuerySet[BackupTask], total: int) -> Page:
     """Return the page of ``tasks`` that the state names, or the last one where there are fewer; two queries."""
     pages = max(1, -(-total // PAGE_SIZE))
@@ -232,6 +238,6 @@ def page_of(state: ListState, tasks: QuerySet[BackupTask], total: int) -> Page:
     rows = ordered(with_status(filtered(state, tasks), state.status), state.sort)
     # Keys alone are put in order; with all that a row shows, its run included, it would take many times as long.
     keys = list(rows.values_list("pk", flat=True)[start : start + PAGE_SIZE]) if total else []
-    found = {task.pk: task for task in with_last_run(tasks.filter(pk__in=keys))} if keys else {}
+    found = {task.pk: task for task in with_rows(tasks.filter(pk__in=keys))} if keys else {}
     shown = [found[pk] for pk in keys if pk in found]
     return Page(shown, number, pages, start + 1 if shown else 0, start + len(shown), total)

@@ -136,11 +136,11 @@ class BackupTask(models.Model):
             models.Index(fields=("last_state", "name")),
             models.Index(fields=("-last_started_at",)),
             # Pages of the list, and its counts by status. With ``deleted_at``, which is the same in all of them, SQLite
-            # counts without a look at the rows.
+            # counts without a look at the rows; PostgreSQL does with the key.
             models.Index(fields=("urgency", "name"), condition=_LIVE, name="task_urgency"),
-            models.Index(fields=("last_state", "suspended", "deleted_at"), condition=_LIVE, name="task_status"),
+            models.Index(fields=("last_state", "suspended", "deleted_at", "id"), condition=_LIVE, name="task_status"),
             models.Index(
-                fields=("cluster", "last_state", "suspended", "deleted_at"),
+                fields=("cluster", "last_state", "suspended", "deleted_at", "id"),
                 condition=_LIVE,
                 name="task_status_of_cluster",
             ),
