@@ -32,32 +32,32 @@ class Schedule:
 
     def first_after(self, moment: datetime) -> datetime:
         """Return the first occurrence that is later than ``moment``."""
-        return self.occurrence(self._index_after(moment))
+        return self._after(moment)[1]
 
     def upcoming(self, moment: datetime, count: int) -> list[datetime]:
         """Return the next ``count`` occurrences later than ``moment``."""
-        start = self._index_after(moment)
+        start, _ = self._after(moment)
         return [self.occurrence(number) for number in range(start, start + count)]
 
     def between(self, first: datetime, until: datetime) -> Iterator[datetime]:
         """Yield the occurrences from ``first`` to ``until``, both included."""
-        number = self._index_after(first - timedelta(microseconds=1))
+        number, _ = self._after(first - timedelta(microseconds=1))
         while (moment := self.occurrence(number)) <= until:
             yield moment
             number += 1
 
     def count_between(self, first: datetime, until: datetime) -> int:
         """Return how many occurrences lie from ``first`` to ``until``, both included."""
-        return max(0, self._index_after(until) - self._index_after(first - timedelta(microseconds=1)))
+        return max(0, self._after(until)[0] - self._after(first - timedelta(microseconds=1))[0])
 
-    def _index_after(self, moment: datetime) -> int:
-        """Return the number of the first occurrence later than ``moment``."""
-        hours = self.period * (1 if self.unit == PeriodUnit.HOURS else 24)
-        # A day is 23 to 25 hours long, so the quotient may be off by one for days; two steps settle it.
-        number = max(0, int((moment - self.started) / timedelta(hours=hours)) - 1)
-        while self.occurrence(number) <= moment:
+    def _after(self, moment: datetime) -> tuple[int, datetime]:
+        """Return the first occurrence later than ``moment``, and its number."""
+        length = timedelta(hours=self.period) if self.unit == PeriodUnit.HOURS else timedelta(days=self.period)
+        # The one before this has passed, though a day is 23 to 25 hours long; so the first one to come is near.
+        number = max(0, (moment - self.started) // length)
+        while (found := self.occurrence(number)) <= moment:
             number += 1
-        return number
+        return number, found
 
 
 def late_by(occurrence: datetime, now: datetime) -> timedelta:

@@ -32,14 +32,21 @@ class Run(models.Model):
 
     kind = models.CharField(max_length=9, choices=Kind.choices, default=Kind.BACKUP)
     # The backup task of a backup, and of the set that a proof looks at; none of a restoration.
-    task = models.ForeignKey(BackupTask, on_delete=models.PROTECT, related_name="runs", null=True, blank=True)
-    restoration = models.ForeignKey(
-        "tasks.Restoration", on_delete=models.PROTECT, related_name="runs", null=True, blank=True
+    # A million rows are written one by one: the indexes of these keys are below, without the rows that have none.
+    task = models.ForeignKey(
+        BackupTask, on_delete=models.PROTECT, related_name="runs", null=True, blank=True, db_index=False
     )
-    subject = models.ForeignKey("self", on_delete=models.PROTECT, related_name="proofs", null=True, blank=True)
+    restoration = models.ForeignKey(
+        "tasks.Restoration", on_delete=models.PROTECT, related_name="runs", null=True, blank=True, db_index=False
+    )
+    subject = models.ForeignKey(
+        "self", on_delete=models.PROTECT, related_name="proofs", null=True, blank=True, db_index=False
+    )
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="runs")
     trigger = models.CharField(max_length=8, choices=Trigger.choices)
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, db_index=False
+    )
     started_by_name = models.CharField(max_length=150, blank=True)
     scheduled_for = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.WAITING)
@@ -117,6 +124,9 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=("task", "-id")),
             models.Index(fields=("task", "kind", "-id"), name="run_of_task"),
+            models.Index(fields=("restoration",), condition=Q(restoration__isnull=False), name="run_of_restoration"),
+            models.Index(fields=("subject",), condition=Q(subject__isnull=False), name="run_of_subject"),
+            models.Index(fields=("started_by",), condition=Q(started_by__isnull=False), name="run_started_by"),
             models.Index(fields=("state", "queued_at")),
             # What ended within 24 hours is counted without looking at the rows.
             models.Index(fields=("state", "kind", "ended_at", "cluster"), name="run_ended"),

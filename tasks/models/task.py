@@ -134,7 +134,6 @@ class BackupTask(models.Model):
         ]
         indexes = [
             models.Index(fields=("last_state", "name")),
-            models.Index(fields=("-last_started_at",)),
             # Pages of the list, and its counts by status. With ``deleted_at``, which is the same in all of them, SQLite
             # counts without a look at the rows; PostgreSQL does with the key.
             models.Index(fields=("urgency", "name"), condition=_LIVE, name="task_urgency"),

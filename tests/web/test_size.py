@@ -136,6 +136,9 @@ PLANS: dict[str, tuple[Callable[[], QuerySet[Any]], str]] = {
         ),
         "COVERING INDEX run_ended (state=? AND kind=? AND ended_at>?)",
     ),
+    "proofs of a set": (lambda: Run.objects.filter(subject=7).order_by(), "run_of_subject"),
+    "runs of a restoration": (lambda: Run.objects.filter(restoration=7).order_by(), "run_of_restoration"),
+    "the newest run of a task": (lambda: Run.objects.filter(task=7).order_by("-pk"), "tasks_run_task_id_ddba62_idx"),
     "restorations": (lambda: restorations.Restoration.objects.order_by("-pk")[:26], ""),
     "old runs of some tasks": (
         lambda: pruning._backups(NOW, BackupTask.all_tasks.filter(pk__in=[1, 2])),
