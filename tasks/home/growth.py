@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from itertools import islice
 
 from django.utils import timezone
 
@@ -67,12 +68,14 @@ class Growth:
     charts: list[Chart]
 
 
-def growth(sight: Sight, wanted: str, span: int, shown: Sequence[BackupTask]) -> Growth:
-    """Return the charts of ``wanted`` over ``span`` days; ``shown`` are the tasks that the page lists; three queries.
+def growth(sight: Sight, names: Mapping[int, str], wanted: str, span: int, shown: Sequence[BackupTask]) -> Growth:
+    """Return the charts of ``wanted`` over ``span`` days; two queries at most.
+
+    ``names`` are those of the clusters in sight, in their order; ``shown`` are the tasks that the page lists.
 
     What is not in sight is not found; then, and without a wish, the task that keeps the most is shown.
     """
-    clusters = [Chosen(CLUSTER, pk, name) for pk, name in sight.clusters().values_list("pk", "name")[:MOST_CLUSTERS]]
+    clusters = [Chosen(CLUSTER, pk, name) for pk, name in islice(names.items(), MOST_CLUSTERS)]
     tasks = [Chosen(TASK, task.pk, task.name) for task in shown]
     chosen = _find(sight, wanted, [*clusters, *tasks])
     if chosen is None and shown:

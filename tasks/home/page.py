@@ -91,7 +91,7 @@ def _parts(
         "last_day": last_day(tally.ended_within_a_day(sight)),
         "tiles": tiles.tiles(sight, tasks, clusters),
         "agenda": now_and_next,
-        "growth": growth.growth(sight, state.chart, state.span, shown),
+        "growth": growth.growth(sight, clusters.names, state.chart, state.span, shown),
         "spans": growth.SPANS,
         "rooms": rooms.rooms(sight, every=state.space == _EVERY),
         "todo_query": state.query(todo="" if state.todo else _EVERY),

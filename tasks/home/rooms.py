@@ -47,10 +47,10 @@ class Rooms:
 
 
 def rooms(sight: Sight, *, every: bool = False) -> Rooms:
-    """Return the first destinations in sight, or ``every`` one of them as far as a page goes; two queries."""
-    found = sight.spaces()
-    rows = list(found.order_by("-low", F("full_at").asc(nulls_last=True), "label", "pk")[: MOST if every else SHOWN])
-    total = _ALL.number(sight)
+    """Return the first destinations in sight, or ``every`` one of them as far as a page goes; two queries at most."""
+    most = MOST if every else SHOWN
+    rows = list(sight.spaces().order_by("-low", F("full_at").asc(nulls_last=True), "label", "pk")[:most])
+    total = _ALL.number(sight) if len(rows) == most else len(rows)
     names = Counter(row.label for row in rows)
     return Rooms([room_of(row, sight.now, twice=names[row.label] > 1) for row in rows], total)
 

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from tasks.home.figures import Figures, moment_of
 from tasks.home.sight import Sight
 from tasks.home.tally import ClusterTally, TaskTally
-from tasks.models import BackupTask
 from tasks.states import Mode
 from tasks.units import format_distance, format_size
 
@@ -49,15 +49,15 @@ def _protected(clusters: ClusterTally) -> Tile:
 
 def _oldest(sight: Sight) -> Tile:
     """Return the age of the oldest last success of all tasks that are started by the system."""
-    found = sight.tasks().filter(mode=Mode.PERIODIC, suspended=False, last_success_at__isnull=False)
-    task: BackupTask | None = found.only("name", "last_success_at").order_by("last_success_at").first()
     label = "Oldest last success"
-    if task is None or task.last_success_at is None:
+    found = _OLDEST.rows(sight)
+    if not found:
         return Tile(label, "None", detail="No periodic task has succeeded yet")
-    age = format_distance(sight.now - task.last_success_at)
+    key, name, succeeded = found[0]
+    at = moment_of(succeeded)
+    age = format_distance(sight.now - at)
     big, _, unit = age.rpartition(" ") if age.startswith("under") else age.partition(" ")
-    url = reverse("task-history", args=[task.pk])
-    return Tile(label, big, f"{unit} ago", task.name, url, task.last_success_at)
+    return Tile(label, big, f"{unit} ago", name, reverse("task-history", args=[key]), at)
 
 
 def _proven(tasks: TaskTally, clusters: ClusterTally, now: datetime) -> Tile:
@@ -65,3 +65,13 @@ def _proven(tasks: TaskTally, clusters: ClusterTally, now: datetime) -> Tile:
     detail = f"Last rehearsal {format_distance(now - last)} ago" if last else "No set was rehearsed yet"
     missing = clusters.proven < clusters.total
     return Tile("Proven restorable", f"{clusters.proven:,}", f"of {clusters.total:,}", detail, at=last, warn=missing)
+
+
+_OLDEST = Figures(
+    lambda sight: (
+        sight.tasks()
+        .filter(mode=Mode.PERIODIC, suspended=False, last_success_at__isnull=False)
+        .order_by("last_success_at")
+        .values_list("pk", "name", "last_success_at")[:1]
+    )
+)
