@@ -60,11 +60,14 @@ class Figures:
     def rows(self, sight: Sight) -> Rows:
         """Ask; one query. Whoever is limited to no cluster at all has no row, not even of sums."""
         key = connection.vendor, limits_of(sight.user)
-        if key not in self._kept:
+        try:
+            kept = self._kept[key]
+        except KeyError:
+            # Another thread may do the same, or throw it away: each goes on with its own.
+            kept = self._keep(sight)
             if len(self._kept) >= _MOST:
                 self._kept.clear()
-            self._kept[key] = self._keep(sight)
-        kept = self._kept[key]
+            self._kept[key] = kept
         if kept is None:
             return []
         with connection.cursor() as cursor:
