@@ -161,6 +161,11 @@ def account(shell: str = "/usr/sbin/nologin") -> Iterator[str]:
     try:
         yield name
     finally:
+        # A session whose server was cut off may outlive it, and an account in use is not removed.
+        for process in psutil.process_iter(["username"]):
+            if process.info["username"] == name:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         _retried([program("userdel"), name])
 
 
