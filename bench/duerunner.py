@@ -48,6 +48,9 @@ def restore() -> dict[str, Any]:
         cursor.execute(f"UPDATE tasks_backuptask SET {changes} FROM {_BEFORE} b WHERE b.id = tasks_backuptask.id")
         cursor.execute(f"DROP TABLE {_BEFORE}")
         cursor.execute(f"DROP TABLE {_BEFORE}_run")
+        if connection.vendor == "postgresql":
+            # A server that always runs does it by itself; this one runs while it is measured.
+            cursor.execute("VACUUM ANALYZE tasks_backuptask, tasks_run")
     return {}
 
 
