@@ -153,12 +153,16 @@ def _record(tasks: list[BackupTask], now: datetime) -> None:
 def _write(tasks: list[BackupTask], shown: set[int], maintenance: bool) -> None:
     """Write what may have changed, for each column is in indexes; ``shown``: tasks with another newest run."""
     every = ("next_run_at", "outcomes", *(("expected_at",) if maintenance else ()))
-    update_each([task for task in tasks if task.pk in shown], (*every, *(set(OF_LAST_RUN) - set(every))))
+    update_each(
+        [task for task in tasks if task.pk in shown], (*every, *(name for name in OF_LAST_RUN if name not in every))
+    )
     update_each([task for task in tasks if task.pk not in shown], every)
 
 
 def _insert(runs: list[Run], now: datetime) -> None:
     """Insert runs and give them their keys, which an occurrence of a task names as well."""
+    if not runs:
+        return
     # The keys of ours are above all that are there; to look for a thousand tasks and moments takes longer.
     highest = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     insert_each(runs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from django.db.models import CharField, Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum, Value
@@ -87,12 +86,8 @@ def not_rehearsed() -> Q:
     return HAS_SETS & wanted & _PROVEN
 
 
-@cache
 def no_alarm_tells() -> Q:
-    """Return the condition for tasks of which no alarm tells; it is the dearest one, and best looked up last.
-
-    It is made once: Django copies what it puts into a query.
-    """
+    """Return the condition for tasks of which no alarm tells; it is the dearest one, and best looked up last."""
     subject = Concat(Value("task "), Cast(OuterRef("pk"), CharField()))
     return Q(~Exists(alarms.uncleared().filter(code__in=_TELLING, subject=subject).order_by()))
 
