@@ -37,6 +37,7 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # The address of the person is taken from the connection, or from the proxy's header where a proxy is declared.
 TRUSTED_PROXY = env_bool("TRUSTED_PROXY")
+SESSION_ENGINE = "tasks.sessionstore"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # A login lasts so long, and ends before when nothing is done: what open pages ask for by themselves does not count.
@@ -138,7 +139,7 @@ LOGOUT_REDIRECT_URL = "login"
 LOCKOUT_FAILURES = env_int("LOCKOUT_FAILURES", 5, least=1)
 LOCKOUT_ADDRESS_FAILURES = env_int("LOCKOUT_ADDRESS_FAILURES", 50, least=1)
 LOCKOUT_MINUTES = env_int("LOCKOUT_MINUTES", 15, least=1)
-AUTHENTICATION_BACKENDS = ["tasks.lockout.handler.LockoutBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["tasks.lockout.handler.LockoutBackend", "tasks.rights.RightsBackend"]
 AXES_HANDLER = "tasks.lockout.handler.LockoutHandler"
 AXES_LOCKOUT_CALLABLE = "tasks.lockout.response.locked_out"
 AXES_CLIENT_IP_CALLABLE = "tasks.lockout.attempt.network_of"

@@ -16,10 +16,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from tasks.keptsql import KeptQuery
 from tasks.models import Alarm, Cluster
 from tasks.models.alarm import ACKNOWLEDGED, SEVERITIES
 from tasks.notify import notices
-from tasks.scope import narrowed
+from tasks.scope import Limited, limits_of, narrowed
 from tasks.states import Severity
 
 
@@ -176,8 +177,7 @@ def uncleared() -> QuerySet[Alarm]:
 
 def counts(user: Any) -> Counts:
     """Count the alarms that ``user`` may see and that are not cleared; one query, of an index alone."""
-    rows = narrowed(uncleared(), user).order_by().values_list("urgency").annotate(number=Count("*"))
-    found = dict(rows)
+    found: dict[int, int] = dict(_COUNTS.rows(Limited(limits_of(user))))
     numbers = {
         severity: found.get(place, 0) + found.get(place + ACKNOWLEDGED, 0) for place, severity in enumerate(SEVERITIES)
     }
@@ -265,3 +265,8 @@ def take_back(alarm: Alarm) -> bool:
     """Take an acknowledgement back; False where the alarm is cleared, or not acknowledged (any more)."""
     same = uncleared().filter(pk=alarm.pk, acknowledged_at__isnull=False)
     return bool(same.update(acknowledged_at=None, acknowledged_by="", comment=""))
+
+
+_COUNTS = KeptQuery(
+    lambda whose: narrowed(uncleared(), whose).order_by().values_list("urgency").annotate(number=Count("*"))
+)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from tasks.alarms import Counts
 from tasks.engine.watches import silence
 from tasks.middleware import preference_of
 from tasks.models import Maintenance, Preference
+from tasks.rights import roles_of
 from tasks.workers import WorkersState
 from tasks.zones import same_clock
 
@@ -102,6 +104,13 @@ class Shell:
             "audit": user.has_perm(permissions.AUDIT),
             "people": user.has_perm(permissions.PEOPLE),
         }
+
+    @cached_property
+    def roles(self) -> str:
+        """The person's roles in words."""
+        user = self.request.user
+        none = "Administrator" if user.is_superuser else "No role"
+        return ", ".join(roles_of(user)) or none if isinstance(user, User) else ""
 
     @cached_property
     def theme(self) -> Theme:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import cache
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
@@ -16,7 +15,6 @@ from django.utils.cache import has_vary_header, patch_vary_headers
 
 from tasks import logcontext
 from tasks.models import Preference
-from tasks.sessions import session_of
 
 COOKIE = "zone"
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -34,20 +32,8 @@ def zone_named(name: str | None) -> zoneinfo.ZoneInfo | None:
 
 
 def preference_of(request: HttpRequest) -> Preference | None:
-    """Return what the person chose, read once per request; None for a person who chose nothing."""
-    if not hasattr(request, "_preference"):
-        request._preference = _own_rows(request)  # type: ignore[attr-defined]
-    chosen: Preference | None = request._preference  # type: ignore[attr-defined]
-    return chosen
-
-
-def _own_rows(request: HttpRequest) -> Preference | None:
-    """Leave what was read with the session of a login at its user, so that nobody reads it again."""
-    user, session = request.user, session_of(request)
-    if session is None or not isinstance(user, User):
-        return None
-    user._state.fields_cache.update(session.user._state.fields_cache)
-    return getattr(session.user, "preference", None)
+    """Return what the person chose, which is read with the user (``tasks.rights``); None where that is nothing."""
+    return getattr(request.user, "preference", None)
 
 
 class RequestNumberMiddleware:

@@ -6,6 +6,7 @@ found (404): it is not told that it is there. What belongs to no cluster is for 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -17,8 +18,17 @@ Found = TypeVar("Found", bound=Model)
 _KEPT = "_clusters_in_sight"
 
 
+@dataclass(frozen=True)
+class Limited:
+    """Stands for all people who are limited to the same clusters, where a query is built for them (``KeptQuery``)."""
+
+    clusters: frozenset[int] | None
+
+
 def limits_of(user: Any) -> frozenset[int] | None:
     """Return the keys of the clusters that ``user`` is limited to, None where to none; asked once per user object."""
+    if isinstance(user, Limited):
+        return user.clusters
     if not hasattr(user, _KEPT):
         setattr(user, _KEPT, _limits(user))
     kept: frozenset[int] | None = getattr(user, _KEPT)

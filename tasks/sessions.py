@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from tasks.audit import address_of
+from tasks.keptsql import KeptQuery
 from tasks.models import PersonSession
 
 _TOKEN = "person_session"
@@ -44,11 +45,11 @@ def begin(request: HttpRequest, user: User, now: datetime) -> PersonSession:
 
 
 def session_of(request: HttpRequest) -> PersonSession | None:
-    """Return the row of the login behind a request, with its user's own rows; read once per request."""
+    """Return the row of the login behind a request; read once per request."""
     if not hasattr(request, _KEPT):
         token = request.session.get(_TOKEN, "") if hasattr(request, "session") else ""
-        rows = PersonSession.objects.select_related("user__person", "user__preference")
-        row = rows.filter(token=token).first() if token else None
+        rows = _BY_TOKEN.objects(token=token) if token else []
+        row = next(iter(rows), None)
         if row is not None and row.user_id != request.user.pk:
             row = None
         setattr(request, _KEPT, row)
@@ -100,3 +101,6 @@ def idle_limit() -> timedelta:
 def whole_limit() -> timedelta:
     """How long a login lasts in all."""
     return timedelta(seconds=settings.SESSION_COOKIE_AGE)
+
+
+_BY_TOKEN = KeptQuery(lambda token: PersonSession.objects.filter(token=token))

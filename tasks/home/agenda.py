@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.db.models.functions import Coalesce
 
 from tasks.home.figures import Figures
-from tasks.home.sight import Sight
+from tasks.home.sight import Look, Sight
 from tasks.models import BackupTask, Run
 from tasks.progress import Progress, progress_of
 from tasks.rows import place_of
@@ -54,8 +54,7 @@ def agenda(sight: Sight) -> Agenda:
     numbers: dict[str, int] = dict(_ACTIVE.rows(sight))
     running = [_running(run, sight) for run in _first(sight, numbers, RunState.RUNNING, "started_at", RUNNING)]
     waiting = _waiting(_first(sight, numbers, RunState.WAITING, "queued_at", WAITING), running)
-    tasks = sight.tasks().filter(suspended=False, next_run_at__gt=sight.now).order_by("next_run_at", "name")
-    upcoming = [Upcoming(task, place_of(task)) for task in tasks.only(*_OF_TASK)[:UPCOMING]]
+    upcoming = [Upcoming(task, place_of(task)) for task in _UPCOMING.objects(sight)]
     return Agenda(running, waiting, max(0, numbers.get(RunState.WAITING, 0) - len(waiting)), upcoming)
 
 
@@ -89,6 +88,12 @@ def _what(run: Run) -> str:
     return "" if run.kind == Kind.BACKUP else str(run.get_kind_display())
 
 
+def _upcoming(look: Look) -> QuerySet[BackupTask]:
+    tasks = look.tasks().filter(suspended=False, next_run_at__gt=look.now)
+    return tasks.only(*_OF_TASK).order_by("next_run_at", "name")[:UPCOMING]
+
+
+_UPCOMING = Figures(_upcoming)
 _ACTIVE = Figures(
     lambda sight: sight.runs().filter(state__in=ACTIVE).order_by().values_list("state").annotate(number=Count("*"))
 )

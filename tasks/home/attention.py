@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from tasks.engine.record import KEPT
 from tasks.home import items
 from tasks.home.cures import item_of, rank_of
+from tasks.home.figures import Figures
 from tasks.home.items import PRESSING, Cures, Item
-from tasks.home.sight import Sight
+from tasks.home.sight import Look, Sight
 from tasks.home.tally import ClusterTally
 from tasks.home.things import Things
 from tasks.home.untold import untold
-from tasks.models import BackupTask, Run
+from tasks.models import Alarm, BackupTask, Run
 from tasks.workers import WorkersState
 
 # So many are told in full, and so many where all are asked for; the others are counted, with the way to them.
@@ -59,8 +60,7 @@ def attention(sight: Sight, clusters: ClusterTally, *, every: bool = False) -> A
     A fixed number of queries, and none for what the tallies say is not there.
     """
     most, counts, workers = MOST if every else SHOWN, sight.counts, sight.workers
-    raised = sight.alarms().filter(acknowledged_at__isnull=True).select_related("cluster").order_by("urgency", "-pk")
-    found = list(raised[:most])
+    found: list[Alarm] = _RAISED.objects(sight, most)
     things = Things.of(found)
     # Where alarms fill the list, what comes after them is not told but counted.
     worst = rank_of(found[-1]) if len(found) == most else items.LAST
@@ -102,3 +102,11 @@ def _cures(sight: Sight, tasks: Iterable[BackupTask]) -> Cures:
     )
     found = [row for row in rows if row[1] is not None]
     return Cures(sight.may, {row[0]: row[1] for row in found}, {row[0]: row[2] for row in found})
+
+
+def _raised(look: Look, most: int) -> QuerySet[Alarm]:
+    raised = look.alarms().filter(acknowledged_at__isnull=True).select_related("cluster")
+    return raised.order_by("urgency", "-pk")[:most]
+
+
+_RAISED = Figures(_raised)

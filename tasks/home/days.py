@@ -6,15 +6,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tasks.badges import Badge, badge
 from tasks.charts import strips
-from tasks.home.sight import Sight
+from tasks.home.figures import Figures
+from tasks.home.sight import Look, Sight
 from tasks.home.tally import TROUBLE, TaskTally
+from tasks.keptsql import KeptQuery, numbered
 from tasks.models import BackupTask, TaskDay
+from tasks.states import RunState
 
 PAGE_SIZE = 10
 _NEEDED = (
@@ -64,20 +68,26 @@ def page_of(sight: Sight, tally: TaskTally, wanted: int) -> StripPage:
     pages = max(1, -(-tally.total // PAGE_SIZE))
     number = max(1, min(wanted, pages))
     start = (number - 1) * PAGE_SIZE
-    rows = rows_of(sight, _slice(sight.tasks().only(*_NEEDED).order_by("name", "pk"), tally, start, start + PAGE_SIZE))
+    rows = rows_of(sight, _slice(sight, tally, start, start + PAGE_SIZE))
     return StripPage(rows, number, pages, start + 1 if rows else 0, start + len(rows), tally.total)
 
 
-def _slice(tasks: QuerySet[BackupTask], tally: TaskTally, first: int, last: int) -> list[BackupTask]:
-    """Return some of ``tasks`` in the order of the page; for each kind the database has an index by name."""
-    kinds = [(tally.in_trouble[state], tasks.filter(last_state=state)) for state in TROUBLE]
-    kinds.append((tally.total - sum(tally.in_trouble.values()), tasks.exclude(last_state__in=TROUBLE)))
+def _slice(sight: Sight, tally: TaskTally, first: int, last: int) -> list[BackupTask]:
+    """Return some of the tasks in the order of the page; for each kind the database has an index by name."""
+    kinds: list[tuple[int, RunState | None]] = [(tally.in_trouble[state], state) for state in TROUBLE]
+    kinds.append((tally.total - sum(tally.in_trouble.values()), None))
     found: list[BackupTask] = []
-    for count, rows in kinds:
+    for count, state in kinds:
         if first < count and last > 0:
-            found += rows[max(0, first) : last]
+            found += _SLICE.objects(sight, state, max(0, first), last)
         first, last = first - count, last - count
     return found
+
+
+def _of_state(look: Look, state: RunState | None, first: int, last: int) -> QuerySet[BackupTask]:
+    tasks = look.tasks()
+    tasks = tasks.filter(last_state=state) if state else tasks.exclude(last_state__in=TROUBLE)
+    return tasks.only(*_NEEDED).order_by("name", "pk")[first:last]
 
 
 def anew(sight: Sight, keys: Sequence[int]) -> list[StripRow]:
@@ -90,8 +100,7 @@ def rows_of(sight: Sight, tasks: list[BackupTask]) -> list[StripRow]:
     """Return the strips of ``tasks`` in the zone that is active; one query."""
     today, zone = timezone.localdate(sight.now), timezone.get_current_timezone()
     days: dict[int, dict[date, str]] = defaultdict(dict)
-    wanted = Q(task__in=[task.pk for task in tasks], day__gte=strips.first_day(today))
-    for key, day, hours in TaskDay.objects.filter(wanted).order_by().values_list("task_id", "day", "hours"):
+    for key, day, hours in _DAYS.rows(since=strips.first_day(today), **numbered(task.pk for task in tasks)):
         days[key][day] = hours
     names = [f"{today - timedelta(days=back)}" for back in range(strips.DAYS - 1, -1, -1)]
     found = []
@@ -100,3 +109,11 @@ def rows_of(sight: Sight, tasks: list[BackupTask]) -> list[StripRow]:
         month = strips.with_state(strips.last_days(days[task.pk], today, zone), task.last_state)
         found.append(StripRow(task, hours, month, badge(task, sight.now), tuple(strips.troubled(month, names))))
     return found
+
+
+def _days(since: date, **keys: int) -> QuerySet[Any, Any]:
+    days = TaskDay.objects.filter(task__in=list(keys.values()), day__gte=since)
+    return days.order_by().values_list("task_id", "day", "hours")
+
+
+_SLICE, _DAYS = Figures(_of_state), KeptQuery(_days)

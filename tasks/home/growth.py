@@ -14,6 +14,7 @@ from tasks.charts.scale import BYTES, SECONDS, Unit
 from tasks.charts.words import message
 from tasks.engine.days import day_of
 from tasks.home.sight import Sight
+from tasks.keptsql import KeptQuery
 from tasks.models import BackupTask, ClusterDay, TaskDay
 from tasks.selectors import number_in
 
@@ -123,18 +124,16 @@ def _charts(sight: Sight, chosen: Chosen, span: int) -> list[Chart]:
 
 
 def _of_task(pk: int, since: datetime) -> tuple[list[Point], list[Point]]:
-    rows = TaskDay.objects.filter(task=pk, day__gte=day_of(since), good_at__isnull=False).order_by("day")
-    found = list(rows.values_list("good_at", "bytes", "seconds"))
+    found = _OF_TASK.rows(task=pk, since=day_of(since))
     sizes = [Point(at, size) for at, size, _ in found if at and size is not None]
     return sizes, [Point(at, seconds) for at, _, seconds in found if at and seconds is not None]
 
 
 def _of_cluster(pk: int, since: datetime, until: datetime) -> tuple[list[Point], list[Point]]:
     """Return one point a day, at its noon, or now where that is still to come."""
-    rows = ClusterDay.objects.filter(cluster=pk, day__gte=day_of(since)).order_by("day")
     found = [
         (min(datetime.combine(day, time(12), UTC), until), size, took)
-        for day, size, took in rows.values_list("day", "bytes", "seconds")
+        for day, size, took in _OF_CLUSTER.rows(cluster=pk, since=day_of(since))
     ]
     return [Point(at, size) for at, size, _ in found], [Point(at, took) for at, _, took in found]
 
@@ -154,3 +153,19 @@ def _chart(
     table = [Line(point.at, unit.write(point.value)) for point in reversed(inside)]
     says = message(what, inside, unit, zone)
     return Chart(key, title, says, column, line_chart(inside, since, until, unit, zone), table)
+
+
+_OF_TASK = KeptQuery(
+    lambda task, since: (
+        TaskDay.objects.filter(task=task, day__gte=since, good_at__isnull=False)
+        .order_by("day")
+        .values_list("good_at", "bytes", "seconds")
+    )
+)
+_OF_CLUSTER = KeptQuery(
+    lambda cluster, since: (
+        ClusterDay.objects.filter(cluster=cluster, day__gte=since)
+        .order_by("day")
+        .values_list("day", "bytes", "seconds")
+    )
+)

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from tasks.home.figures import Figures, counted
-from tasks.home.sight import Sight
+from tasks.home.sight import Look, Sight
 from tasks.models import DestinationSpace
 from tasks.space import Trend, days_left, in_words
 from tasks.units import format_size
@@ -49,7 +49,7 @@ class Rooms:
 def rooms(sight: Sight, *, every: bool = False) -> Rooms:
     """Return the first destinations in sight, or ``every`` one of them as far as a page goes; two queries at most."""
     most = MOST if every else SHOWN
-    rows = list(sight.spaces().order_by("-low", F("full_at").asc(nulls_last=True), "label", "pk")[:most])
+    rows: list[DestinationSpace] = _FIRST.objects(sight, most)
     total = _ALL.number(sight) if len(rows) == most else len(rows)
     names = Counter(row.label for row in rows)
     return Rooms([room_of(row, sight.now, twice=names[row.label] > 1) for row in rows], total)
@@ -81,4 +81,9 @@ def _left(space: DestinationSpace, free: int, now: datetime) -> str:
     return "Over a year left" if days > _YEAR else f"{in_words(days)} left".capitalize()
 
 
+def _first(look: Look, most: int) -> QuerySet[DestinationSpace]:
+    return look.spaces().order_by("-low", F("full_at").asc(nulls_last=True), "label", "pk")[:most]
+
+
+_FIRST = Figures(_first)
 _ALL = Figures(lambda sight: counted(sight.spaces()))

@@ -17,17 +17,11 @@ from tasks.workers import WorkersState
 
 
 @dataclass(frozen=True)
-class Sight:
-    """``may``, ``counts`` of alarms and ``workers`` are what the shell of the page says.
-
-    Every query of the homepage begins here, and so sees what the person may see.
-    """
+class Look:
+    """Every query of the homepage begins here, and so sees what the person may see."""
 
     user: Any
     now: datetime
-    may: Mapping[str, bool]
-    counts: Counts
-    workers: WorkersState
 
     def tasks(self) -> QuerySet[BackupTask]:
         """Return the tasks that the person may see."""
@@ -54,3 +48,12 @@ class Sight:
             return DestinationSpace.objects.all()
         there = self.tasks().filter(space__isnull=False).order_by().values("space")
         return DestinationSpace.objects.filter(Q(own=True) | Q(pk__in=there))
+
+
+@dataclass(frozen=True)
+class Sight(Look):
+    """``may``, ``counts`` of alarms and ``workers`` are what the shell of the page says."""
+
+    may: Mapping[str, bool]
+    counts: Counts
+    workers: WorkersState

@@ -10,8 +10,8 @@ from django.db.models import CharField, Count, Exists, F, Max, OuterRef, Q, Quer
 from django.db.models.functions import Cast, Concat
 
 from tasks import alarms
-from tasks.home.figures import Figures, moment_of, summed
-from tasks.home.sight import Sight
+from tasks.home.figures import Figures, summed
+from tasks.home.sight import Look, Sight
 from tasks.models import BackupTask, Cluster, Run
 from tasks.overdue import is_overdue
 from tasks.scope import limits_of
@@ -92,11 +92,11 @@ def no_alarm_tells() -> Q:
     return Q(~Exists(alarms.uncleared().filter(code__in=_TELLING, subject=subject).order_by()))
 
 
-def _by_state(sight: Sight) -> QuerySet[Any, Any]:
+def _by_state(sight: Look) -> QuerySet[Any, Any]:
     return sight.tasks().order_by().values_list("last_state", "suspended").annotate(number=Count("*"))
 
 
-def _of_sets(sight: Sight) -> QuerySet[Any, Any]:
+def _of_sets(sight: Look) -> QuerySet[Any, Any]:
     return summed(
         sight.tasks(),
         sets=Sum("sets_kept", default=0),
@@ -112,14 +112,13 @@ def of_tasks(sight: Sight) -> TaskTally:
         by_state[state if state in by_state else ""] += number
         suspended += number if stopped else 0
     total = sum(by_state.values())
-    sets, size, rehearsed = next(iter(_OF_SETS.rows(sight)), (0, 0, None))
-    last_rehearsal = moment_of(rehearsed) if rehearsed else None
+    sets, size, last_rehearsal = next(iter(_OF_SETS.rows(sight)), (0, 0, None))
     in_trouble = {state: by_state[state] for state in TROUBLE}
     # PostgreSQL adds up to decimals.
     return TaskTally(total, suspended, in_trouble, int(sets), int(size), last_rehearsal)
 
 
-def _judged(sight: Sight) -> QuerySet[Any, Any]:
+def _judged(sight: Look) -> QuerySet[Any, Any]:
     mine = BackupTask.objects.filter(cluster=OuterRef("pk")).order_by()
     return (
         judged(sight.clusters(), sight.now)
@@ -155,7 +154,7 @@ def judged(clusters: QuerySet[Cluster], now: datetime) -> QuerySet[Any]:
     return clusters.annotate(is_protected=(elsewhere | content) & ~Exists(raised.filter(code=UNKNOWN)))
 
 
-def _ended(sight: Sight) -> QuerySet[Any, Any]:
+def _ended(sight: Look) -> QuerySet[Any, Any]:
     # The states are named, so that each is a range of the index.
     runs = Run.objects.filter(kind=Kind.BACKUP, state__in=ENDS, ended_at__gt=sight.now - DAY, ended_at__lte=sight.now)
     limits = limits_of(sight.user)

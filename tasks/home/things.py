@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from tasks.home.cures import Subject
 from tasks.home.items import Cures
+from tasks.keptsql import KeptQuery, numbered
 from tasks.models import Alarm, BackupTask, Run
 
 _TOLD = (
@@ -32,10 +33,10 @@ class Things:
             kind, _, number = alarm.subject.rpartition(" ")
             if kind in keys and number.isdigit():
                 keys[kind].add(int(number))
-        tasks = {f"task {task.pk}": task for task in _tasks(Q(pk__in=keys["task"]))} if keys["task"] else {}
+        tasks = {f"task {task.pk}": task for task in _by_keys(keys["task"])}
         if keys["run"]:
             runs = dict(Run.objects.filter(pk__in=keys["run"]).values_list("pk", "task_id"))
-            owners = {task.pk: task for task in _tasks(Q(pk__in=set(runs.values())))}
+            owners = {task.pk: task for task in _by_keys(set(runs.values()))}
             tasks |= {f"run {run}": owners[key] for run, key in runs.items() if key in owners}
         return cls(tasks | (_only_tasks(keys["space"]) if keys["space"] else {}))
 
@@ -47,8 +48,12 @@ class Things:
 def _only_tasks(spaces: set[int]) -> dict[str, BackupTask]:
     """Return the task of each destination at which one task alone stores."""
     another = BackupTask.objects.filter(space=OuterRef("space")).exclude(pk=OuterRef("pk"))
-    alone = _tasks(Q(space__in=spaces)).filter(~Exists(another))
+    alone = to_tell(BackupTask.objects.filter(~Exists(another), space__in=spaces))
     return {f"space {task.space_id}": task for task in alone}
+
+
+def _by_keys(keys: Iterable[int]) -> list[BackupTask]:
+    return _BY_KEYS.objects(**numbered(keys))
 
 
 def to_tell(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
@@ -56,5 +61,4 @@ def to_tell(tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
     return tasks.select_related("cluster", "last_run").only(*_TOLD)
 
 
-def _tasks(condition: Q) -> QuerySet[BackupTask]:
-    return to_tell(BackupTask.objects.filter(condition))
+_BY_KEYS = KeptQuery(lambda **keys: to_tell(BackupTask.objects.filter(pk__in=list(keys.values()))))

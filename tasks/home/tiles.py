@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from tasks.home.figures import Figures, moment_of
+from tasks.home.figures import Figures
 from tasks.home.sight import Sight
 from tasks.home.tally import ClusterTally, TaskTally
 from tasks.states import Mode
@@ -53,8 +53,7 @@ def _oldest(sight: Sight) -> Tile:
     found = _OLDEST.rows(sight)
     if not found:
         return Tile(label, "None", detail="No periodic task has succeeded yet")
-    key, name, succeeded = found[0]
-    at = moment_of(succeeded)
+    key, name, at = found[0]
     age = format_distance(sight.now - at)
     big, _, unit = age.rpartition(" ") if age.startswith("under") else age.partition(" ")
     return Tile(label, big, f"{unit} ago", name, reverse("task-history", args=[key]), at)

@@ -16,7 +16,7 @@ from tasks.home import items
 from tasks.home.cures import after_failure
 from tasks.home.figures import Figures
 from tasks.home.items import Cures, Item
-from tasks.home.sight import Sight
+from tasks.home.sight import Look, Sight
 from tasks.home.tally import (
     NO_REMOTE,
     ClusterTally,
@@ -56,7 +56,7 @@ class _Kind:
     condition: Callable[[datetime], Q]
     make: Make
 
-    def rows(self, sight: Sight) -> QuerySet[BackupTask]:
+    def rows(self, sight: Look) -> QuerySet[BackupTask]:
         """Return the tasks."""
         return sight.tasks().filter(self.condition(sight.now)).filter(no_alarm_tells())
 
@@ -205,7 +205,7 @@ _KINDS = (
 )
 
 
-def _numbers(sight: Sight) -> QuerySet[Any, Any]:
+def _numbers(sight: Look) -> QuerySet[Any, Any]:
     """Return the query of how many there are of each kind, by its place."""
     first, *others = (
         kind.rows(sight)

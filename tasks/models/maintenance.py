@@ -6,6 +6,8 @@ from datetime import datetime
 
 from django.db import models
 
+from tasks.keptsql import KeptQuery
+
 
 class Maintenance(models.Model):
     """The one row of the switch: who set it, why and until when; after its end it tells of the last time.
@@ -37,7 +39,7 @@ class Maintenance(models.Model):
     @classmethod
     def current(cls) -> Maintenance:
         """Return the row, or one that says *off* and is not stored; for looking."""
-        return cls.objects.filter(pk=1).first() or cls(pk=1)
+        return next(iter(_CURRENT.objects()), cls(pk=1))
 
     @classmethod
     def locked(cls) -> Maintenance:
@@ -56,3 +58,6 @@ class Maintenance(models.Model):
             return False
         ends = [end for end in (self.ended_at, self.until) if end is not None]
         return not ends or min(ends) > moment
+
+
+_CURRENT = KeptQuery(lambda: Maintenance.objects.filter(pk=1))

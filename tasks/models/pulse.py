@@ -6,6 +6,8 @@ from datetime import datetime
 
 from django.db import models
 
+from tasks.keptsql import KeptQuery
+
 
 class Pulse(models.Model):
     """When a part of the console last showed that it works: ``tick``, ``supervisor``."""
@@ -30,4 +32,7 @@ class Pulse(models.Model):
     @classmethod
     def of_workers(cls) -> dict[str, datetime]:
         """Return when the tick and the supervisor were last alive, as far as they ever were; one query."""
-        return dict(cls.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))
+        return dict(_OF_WORKERS.rows())
+
+
+_OF_WORKERS = KeptQuery(lambda: Pulse.objects.filter(name__in=("tick", "supervisor")).values_list("name", "at"))

@@ -11,9 +11,9 @@ from django.db.models import Q, QuerySet
 from tasks import permissions, scope
 from tasks.models import Notice, NotificationChannel, NotificationSetting, TaskNotification
 from tasks.notify.levels import AT_ONCE, IN_DIGEST
+from tasks.rights import BACKEND
 from tasks.states import Level
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 FAILING = "notification-failed"
 
 

@@ -98,7 +98,7 @@ def test_not_ready_without_the_database(client: Client, db: None, monkeypatch: p
     def gone(*args: Any, **fields: Any) -> Any:
         raise OperationalError("password=hunter2 refused at 10.0.0.1")
 
-    monkeypatch.setattr(Pulse.objects, "filter", gone)
+    monkeypatch.setattr(Pulse, "of_workers", gone)
     response = client.get("/readyz")
     assert response.status_code == 503 and set(states(response).values()) == {"failed"}
     assert "hunter2" not in response.content.decode() and "10.0.0.1" not in response.content.decode()
