@@ -6,11 +6,14 @@ Measured for rows of this console: on SQLite a third of the processor's time of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.models.base import ModelState
+
+Made = TypeVar("Made", bound=models.Model)
 
 
 def insert_each(rows: Sequence[models.Model]) -> None:
@@ -49,6 +52,18 @@ def update_each(rows: Sequence[models.Model], names: Sequence[str]) -> None:
         _one_by_one(f"UPDATE {table} SET {changes} WHERE {key} = %s", [*columns[1:], columns[0]])
 
 
+def made_of(model: type[Made], values: Mapping[str, Any], *, stored: bool) -> Made:
+    """Return an object with these values of its columns; what is ``stored`` fetches others when they are asked for.
+
+    Its constructor is passed by: for a model of forty fields that takes ten times as long.
+    """
+    made = model.__new__(model)
+    made._state = ModelState()
+    made._state.adding, made._state.db = not stored, DEFAULT_DB_ALIAS if stored else None
+    made.__dict__.update(values)
+    return made
+
+
 def _one_by_one(statement: str, columns: list[list[Any]]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(statement, list(zip(*columns, strict=True)))
@@ -64,7 +79,7 @@ def _at_once(statement: str, fields: list[Any], columns: list[list[Any]], skip: 
     for number, (field, column) in enumerate(zip(fields, columns, strict=True)):
         # Without its length: PostgreSQL would cut what is too long, where it refuses it otherwise.
         kind = field.db_type(connection).partition("(")[0]
-        if number >= skip and number and all(value is column[0] or value == column[0] for value in column):
+        if number >= skip and number and column.count(column[0]) == len(column):
             values.append(f"%s::{kind}")
             constants.append(column[0])
             continue
@@ -96,6 +111,8 @@ def _prepared(field: Any, values: list[Any], database: Any) -> list[Any]:
     """Return ``values`` as the database takes them; most are that of the first row, which is made ready once."""
     first = values[0]
     ready = field.get_db_prep_save(first, database)
+    if values.count(first) == len(values):
+        return [ready] * len(values)
     return [ready if value == first else field.get_db_prep_save(value, database) for value in values]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import Count
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -176,3 +177,74 @@ def test_many_due_tasks_are_queued_once_each_by_a_few_queries_a_batch(
     assert not Run.objects.values("task").annotate(runs=Count("pk")).exclude(runs=1).exists()
     # Three batches take no more than three times what one takes, whatever the number of tasks in each.
     assert counted[1] <= 3 * counted[0] and counted[0] <= 30, counted
+
+
+def _hands(monkeypatch: pytest.MonkeyPatch, broken: type[Exception] | None = None) -> set[str]:
+    """Have batches of ten; return the names of the threads that take one. With ``broken``, one beside fails at once."""
+    seen: set[str] = set()
+    take = due._queue_batch
+
+    def seen_taking(now: datetime, size: int) -> int:
+        name = threading.current_thread().name
+        if broken and threading.current_thread() is not threading.main_thread():
+            raise broken("The connection was lost.")
+        seen.add(name)
+        return take(now, size)
+
+    monkeypatch.setattr(due, "BATCH", 10)
+    monkeypatch.setattr(due, "_queue_batch", seen_taking)
+    return seen
+
+
+def test_several_batches_are_taken_by_two_where_the_database_can(
+    transactional_db: None, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = _hands(monkeypatch)
+    make_due(9, cluster)
+    assert queue_due(timezone.now()) == 9 and len(seen) == 1
+    make_due(95, cluster)
+    assert queue_due(timezone.now()) == 95
+    assert Run.objects.count() == 104
+    assert not Run.objects.values("task").annotate(runs=Count("pk")).exclude(runs=1).exists()
+    assert len(seen) == (2 if connection.features.has_select_for_update_skip_locked else 1)
+
+
+def test_a_second_hand_that_fails_is_heard_of_and_the_rest_is_queued(
+    transactional_db: None, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _hands(monkeypatch, OperationalError)
+    make_due(95, cluster)
+    if connection.features.has_select_for_update_skip_locked:
+        with pytest.raises(OperationalError, match="lost"):
+            queue_due(timezone.now())
+    else:
+        queue_due(timezone.now())
+    assert Run.objects.count() == 95
+
+
+def test_in_a_transaction_nobody_else_takes_a_batch(
+    db: None, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = _hands(monkeypatch)
+    make_due(35, cluster)
+    assert queue_due(timezone.now()) == 35 and len(seen) == 1
+
+
+def test_a_task_with_two_runs_in_one_batch_gets_the_keys_of_both(
+    db: None, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was missed and one in time: the list shows the latter, and each row is the one that was decided."""
+    make_due(3, cluster)
+    now = timezone.now()
+    first = BackupTask.objects.order_by("pk").first()
+    assert first is not None
+    BackupTask.objects.filter(pk=first.pk).update(
+        started=now - 5 * HOUR - 30 * SECOND, period=1, period_unit="hours", next_run_at=now - 5 * HOUR - 30 * SECOND
+    )
+    assert queue_due(now) == 3
+    first.refresh_from_db()
+    late, in_time = Run.objects.filter(task=first).order_by("scheduled_for")
+    assert (late.state, in_time.state) == (RunState.POSTPONED, RunState.WAITING)
+    assert first.last_run == in_time
+    for task in BackupTask.objects.exclude(pk=first.pk):
+        assert task.last_run == Run.objects.get(task=task)

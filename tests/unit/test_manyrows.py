@@ -10,7 +10,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoAssertNumQueries
 
 from tasks import manyrows
-from tasks.manyrows import insert_each, update_each
+from tasks.manyrows import insert_each, made_of, update_each
 from tasks.models import BackupTask, Cluster, LogLine, Run
 from tasks.states import Mode, RunState, Trigger
 from tests.conftest import MakeRun, MakeTask
@@ -115,3 +115,24 @@ def test_postgresql_inserts_rows_that_are_all_the_same(postgresql: Cursor) -> No
     assert statement.startswith('INSERT INTO "tasks_logline" ("run_id", ')
     assert "SELECT r.c0, %s::" in statement and statement.endswith("FROM unnest(%s::bigint[]) AS r(c0)")
     assert values[-1] == [1, 1] and "50 %" in values
+
+
+def test_an_object_made_of_values_is_one_of_the_orm(
+    make_task: MakeTask, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    task = make_task("nightly")
+    made = made_of(BackupTask, {"id": task.pk, "name": "nightly"}, stored=True)
+    assert made == task and made.get_deferred_fields() == {
+        field.attname for field in BackupTask._meta.concrete_fields
+    } - {"id", "name"}
+    with django_assert_num_queries(1):
+        assert (made.name, made.mode) == ("nightly", task.mode)
+    made.name = "weekly"
+    made.save(update_fields=["name"])
+    assert BackupTask.objects.get(pk=task.pk).name == "weekly"
+    new = made_of(
+        Cluster, {"id": None, **{f.attname: f.get_default() for f in Cluster._meta.concrete_fields[1:]}}, stored=False
+    )
+    new.name = "harbour"
+    new.save()
+    assert Cluster.objects.get(name="harbour").pk == new.pk
