@@ -11,6 +11,7 @@ from django.apps import apps
 from django.db import connection
 
 from tasks.models import Alarm, BackupFile, BackupTask, Cluster, LogLine, Node, Restoration, Run, Service
+from tasks.searchtext import search_text
 
 from . import imagined
 from .bulk import at, forward_keys, unchecked, write
@@ -133,7 +134,7 @@ _TASK = (
     "id", "name", "cluster_id", "mode", "started", "period", "period_unit", "path_type", "destination", "copies",
     "suspended", "created_at", "created_by", "directory", "next_run_at", "last_run_id", "last_state", "last_started_at",
     "last_ended_at", "last_bytes", "last_reason", "last_success_at", "last_verified_at", "sets_kept", "bytes_kept",
-    "outcomes", "expected_at",
+    "outcomes", "expected_at", "search_text",
 )  # fmt: skip
 
 
@@ -150,6 +151,7 @@ def _task_row(task: Task, now: datetime) -> tuple[Any, ...]:
         at(last.ended) if last else None,
         last.size if last and last.good else None, _REASONS.get(last.state, "") if last else "",
         success, success, len(task.kept), sum(task.kept) % 10**9, task.outcomes, following,
+        search_text(task.name, _destination(task)),
     )  # fmt: skip
 
 

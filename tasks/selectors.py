@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
-from django import forms
-from django.db.models import Case, Count, F, Max, Q, QuerySet, TextField, When
-from django.db.models.functions import Cast
-from django.db.models.lookups import IContains
+from django.db.models import Case, Count, F, Max, Q, QuerySet, When
 from django.http import QueryDict
 from django.utils.http import urlencode
 
@@ -18,6 +14,7 @@ from tasks.models import BackupTask
 from tasks.models.run import HEAVY
 from tasks.models.task import URGENCY
 from tasks.rows import OF_A_ROW
+from tasks.searchtext import found_by
 from tasks.states import Mode, RunState
 
 PAGE_SIZE = 25
@@ -120,22 +117,10 @@ def _one_of(text: str, allowed: Any) -> str:
     return text if text in allowed else ""
 
 
-@cache
-def place_fields() -> tuple[str, ...]:
-    """Return the names of the destinations' fields that say where: addresses and paths of every path type."""
-    names = {
-        name
-        for path_type in all_path_types()
-        for name, field in path_type.form_class.base_fields.items()
-        if isinstance(field, forms.CharField) and name not in ("username", *path_type.secret_fields)
-    }
-    return tuple(sorted(names))
-
-
 def filtered(state: ListState, tasks: QuerySet[BackupTask]) -> QuerySet[BackupTask]:
     """Return those of ``tasks`` that the state lets through, whatever their status."""
     if state.q:
-        tasks = tasks.filter(Q(name__icontains=state.q) | _stores_at(state.q))
+        tasks = tasks.filter(found_by(state.q))
     if state.cluster:
         tasks = tasks.filter(cluster_id=state.cluster)
     if state.mode:
@@ -143,17 +128,6 @@ def filtered(state: ListState, tasks: QuerySet[BackupTask]) -> QuerySet[BackupTa
     if state.path:
         tasks = tasks.filter(path_type=state.path)
     return tasks
-
-
-def _stores_at(text: str) -> Q:
-    """Return the condition for ``text`` in an address or a path of the destination."""
-    found = Q()
-    for name in place_fields():
-        found |= Q(**{f"destination__{name}__icontains": text})
-    if not text.isascii() or not text.isprintable() or {'"', "\\"} & set(text):
-        return found
-    # Most rows have it nowhere in the JSON, and taking that apart costs ten times as much as a look at its text.
-    return Q(IContains(Cast("destination", TextField()), text)) & found
 
 
 def has_status(status: str) -> Q:

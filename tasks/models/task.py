@@ -13,6 +13,7 @@ from tasks import vault
 from tasks.models.cluster import Cluster, Service
 from tasks.naming import directory_name, name_problem
 from tasks.schedule import Schedule
+from tasks.searchtext import search_text
 from tasks.states import Kind, Mode, PeriodUnit, Policy, RunState
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class BackupTask(models.Model):
     # Why the last proof failed; empty while sets are as they should be.
     proof_problem = models.TextField(blank=True)
     outcomes = models.CharField(max_length=400, blank=True, help_text="The states of the last 30 runs, oldest first.")
+    # What the list's search looks through (``tasks.searchtext``): to take ten thousand destinations apart takes longer.
+    search_text = models.TextField(blank=True, editable=False)
 
     # The order of the list: what needs attention first.
     urgency = models.GeneratedField(
@@ -179,9 +182,13 @@ class BackupTask(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, and name the directory of a new task."""
+        """Save, name the directory of a new task, and keep up what the list's search looks through."""
         if not self.directory:
             self.directory = directory_name(self.name, self.created_at, timezone.get_default_timezone())
+        names = kwargs.get("update_fields")
+        if names is None or {"name", "destination"} & set(names):
+            self.search_text = search_text(self.name, self.destination)
+            kwargs |= {} if names is None else {"update_fields": {*names, "search_text"}}
         super().save(*args, **kwargs)
 
     def clean_fields(self, exclude: Any = None) -> None:

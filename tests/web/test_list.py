@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -60,6 +61,19 @@ def test_search_by_name_and_by_address(admin: Client, make_task: MakeTask) -> No
     assert names(page(admin, "?q=10.20.4")) == ["east-daily"]
     assert names(page(admin, "?q=svc-iotdb")) == []
     assert names(page(admin, "?q=%25")) == []
+    assert names(page(admin, "?q=_")) == []
+
+
+def test_search_knows_no_case_in_any_language_and_follows_every_change(admin: Client, make_task: MakeTask) -> None:
+    task = make_task("east", path_type="CIFS", destination={"server_ip": "fs1", "shared_path": 'Sicherung\\Müller "a"'})
+    for text in ("müller", "MÜLLER", 'müller "a"', "sicherung\\m", "FS1"):
+        assert names(page(admin, f"?{urlencode({'q': text})}")) == ["east"], text
+    task.destination = {"server_ip": "fs2"}
+    task.save(update_fields=["destination"])
+    assert names(page(admin, "?q=fs1")) == [] and names(page(admin, "?q=fs2")) == ["east"]
+    task.name = "west"
+    task.save()
+    assert names(page(admin, "?q=east")) == [] and names(page(admin, "?q=west")) == ["west"]
 
 
 def test_filters_and_status_chips(admin: Client, make_task: MakeTask, make_run: MakeRun) -> None:
