@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.core.signals import setting_changed
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import QuerySet
 from django.db.models.query import get_related_populators
 
@@ -44,13 +44,13 @@ class _Parameter:
 class _Kept:
     """SQL with its parameters, those at some places ``given`` anew each time; and how the ORM reads what it finds.
 
-    ``converters`` make Python's values of the database's, ``model`` makes an object of a row of values.
+    ``columns`` are those whose values the ORM converts, ``model`` makes an object of a row of values.
     """
 
     sql: str
     parameters: tuple[Any, ...]
     given: dict[int, _Parameter]
-    converters: dict[int, tuple[list[Callable[..., Any]], Any]]
+    columns: dict[int, Any]
     model: Callable[[tuple[Any, ...]], Any] | None
 
     def ask(self, given: Mapping[str, Given]) -> Rows:
@@ -63,13 +63,15 @@ class _Kept:
             return self._read(cursor.fetchall())
 
     def _read(self, rows: Rows) -> Rows:
-        if not self.converters or not rows:
+        if not self.columns or not rows:
             return rows
-        columns: list[Any] = list(zip(*rows, strict=True))
-        for place, (converters, expression) in self.converters.items():
-            for convert in converters:
-                columns[place] = [convert(value, expression, connection) for value in columns[place]]
-        return list(zip(*columns, strict=True))
+        # Asked for each time: a converter holds the connection that it comes from, and that one's thread may be gone.
+        database = connections[DEFAULT_DB_ALIAS]
+        values: list[Any] = list(zip(*rows, strict=True))
+        for place, column in self.columns.items():
+            for convert in (*database.ops.get_db_converters(column), *column.get_db_converters(database)):
+                values[place] = [convert(value, column, database) for value in values[place]]
+        return list(zip(*values, strict=True))
 
 
 class KeptQuery:
@@ -132,8 +134,8 @@ class KeptQuery:
         pairs = enumerate(zip(first, second, strict=True))
         places = {place: _meant(pair, samples, sql) for place, pair in pairs if pair[0] != pair[1]}
         columns = [column for column, *_ in compilers[0].select]
-        converters = compilers[0].get_converters(columns)
-        return _Kept(sql, tuple(first), places, converters, _model(compilers[0]))
+        converted = {place: column for place, (_, column) in compilers[0].get_converters(columns).items()}
+        return _Kept(sql, tuple(first), places, converted, _model(compilers[0]))
 
     def _forget(self, **_: Any) -> None:
         self._kept.clear()

@@ -29,8 +29,10 @@ from tasks.states import ACTIVE, Kind, RunState, Trigger
 from tasks.units import format_duration
 
 BATCH = 1000
-# Of a task that is due; what is not among them is fetched task by task, as ``expected_at`` during maintenance.
-_LOOKED_AT = ("id", "cluster_id", "mode", "started", "period", "period_unit", "next_run_at", "outcomes")
+# Of a task that is due; what is not among them would be fetched task by task.
+_LOOKED_AT = (
+    "id", "cluster_id", "mode", "started", "period", "period_unit", "next_run_at", "expected_at", "outcomes",
+)  # fmt: skip
 IS_DUE = Q(suspended=False, next_run_at__isnull=False)
 
 
@@ -39,7 +41,7 @@ def queue_due(now: datetime) -> int:
 
     Safe while another machine does the same: each batch holds its tasks locked, and an occurrence is unique. Where two
     may hold batches at the same time, and there is more than one, two threads do: while the database writes that of
-    one, the other decides on its own.
+    one, the other decides on its own. Runs of one tick then wait in the order of their due moments by batches only.
     """
     count = _queue_batch(now, BATCH)
     if count < BATCH:

@@ -79,7 +79,9 @@ def _slice(sight: Sight, tally: TaskTally, first: int, last: int) -> list[Backup
     found: list[BackupTask] = []
     for count, state in kinds:
         if first < count and last > 0:
-            found += _SLICE.objects(sight, state, max(0, first), last)
+            # Where the pages after the first one begin in each kind changes with every run: that is not worth keeping.
+            kept = first <= 0 and last <= PAGE_SIZE
+            found += (_SLICE.objects if kept else _SLICE.build)(sight, state, max(0, first), last)
         first, last = first - count, last - count
     return found
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from tasks import jobs
 from tasks.engine import due
 from tasks.engine.due import queue_due
-from tasks.models import BackupTask, Cluster, Pulse, Run
+from tasks.models import BackupTask, Cluster, Maintenance, Pulse, Run
 from tasks.states import Mode, RunState, Trigger
 from tests.conftest import MakeRun, MakeTask
 from tests.file_database import copy_test_database, using_file_database
@@ -175,6 +175,12 @@ def test_many_due_tasks_are_queued_once_each_by_a_few_queries_a_batch(
         assert queue_due(timezone.now()) == 0
     assert Run.objects.filter(state=RunState.WAITING).count() == 400
     assert not Run.objects.values("task").annotate(runs=Count("pk")).exclude(runs=1).exists()
+    # During maintenance as well, when each is postponed.
+    Maintenance.objects.create(pk=1, since=timezone.now(), set_by="anna", reason="Disks")
+    make_due(90, cluster)
+    with CaptureQueriesContext(connection) as captured:
+        assert queue_due(timezone.now()) == 90
+    assert len(captured) <= 40, len(captured)
     # Three batches take no more than three times what one takes, whatever the number of tasks in each.
     assert counted[1] <= 3 * counted[0] and counted[0] <= 30, counted
 
