@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -163,3 +164,22 @@ def test_what_is_sent_anew(admin: Client, make_task: MakeTask, make_run: MakeRun
 @pytest.mark.parametrize("ids", ["", "x", "1,,2", "9" * 30, "1" * 5000])
 def test_nonsense_for_ids_is_answered(ids: str, admin: Client, task: BackupTask) -> None:
     assert admin.get("/home/news/", {"ids": ids}).status_code == 200
+
+
+def test_a_proof_that_is_in_doubt_says_so_by_more_than_a_colour(
+    admin: Client, make_task: MakeTask, make_run: MakeRun, now: datetime
+) -> None:
+    good, bad = make_task("good"), make_task("bad")
+    for task in (good, bad):
+        make_run(task)
+        BackupTask.objects.filter(pk=task.pk).update(last_checked_at=now - HOUR, check_after_days=7)
+    BackupTask.objects.filter(pk=bad.pk).update(proof_problem='The set of "Monday" & others is damaged')
+    text = home(admin)
+    lines = {name: re.search(rf">{name}</a>.*?</li>", text)[0] for name in ("good", "bad")}  # type: ignore[index]
+    proofs = {name: line.partition('<span class="proof')[2] for name, line in lines.items()}
+    assert "i-shieldx" in proofs["bad"] and "<svg" not in proofs["good"]
+    assert "is damaged" not in proofs["good"]
+    says = 'Every byte checked 1 h ago. The set of "Monday" & others is damaged'
+    for place in ('title="([^"]*)"', '<span class="visually-hidden">([^<]*)<'):
+        found = re.search(place, proofs["bad"])
+        assert found and html.unescape(found[1]) == says
