@@ -20,7 +20,7 @@ from tasks.keptsql import KeptQuery
 from tasks.models import Alarm, Cluster
 from tasks.models.alarm import ACKNOWLEDGED, SEVERITIES
 from tasks.notify import notices
-from tasks.scope import Limited, limits_of, narrowed
+from tasks.scope import Limited, narrowed
 from tasks.states import Severity
 
 
@@ -177,7 +177,7 @@ def uncleared() -> QuerySet[Alarm]:
 
 def counts(user: Any) -> Counts:
     """Count the alarms that ``user`` may see and that are not cleared; one query, of an index alone."""
-    found: dict[int, int] = dict(_COUNTS.rows(Limited(limits_of(user))))
+    found: dict[int, int] = dict(_COUNTS.rows(Limited.like(user)))
     numbers = {
         severity: found.get(place, 0) + found.get(place + ACKNOWLEDGED, 0) for place, severity in enumerate(SEVERITIES)
     }

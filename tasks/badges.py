@@ -26,6 +26,11 @@ class Badge:
     full: str
     why: str = ""
 
+    @property
+    def says(self) -> str:
+        """The sentence, and what is wrong where something is."""
+        return f"{self.full}. {self.why}" if self.why else self.full
+
 
 @dataclass(frozen=True)
 class _Proof:

@@ -104,6 +104,10 @@ class KeptQuery:
         assert kept.model is not None
         return [kept.model(row) for row in kept.ask(given)]
 
+    def first(self, *shape: Hashable, **given: Given) -> Any:
+        """Ask for objects, and return the first one; None where none is found."""
+        return next(iter(self.objects(*shape, **given)), None)
+
     def _of(self, shape: tuple[Hashable, ...], given: dict[str, Given]) -> _Kept | None:
         key = connection.vendor, *given, *shape
         try:

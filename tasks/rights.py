@@ -19,7 +19,7 @@ class RightsBackend(ModelBackend):
 
     def get_user(self, user_id: int) -> User | None:
         """Return the user with what was decided about, and chosen by that person; None for one who is disabled."""
-        found: User | None = next(iter(_BY_KEY.objects(user=user_id)), None)
+        found: User | None = _BY_KEY.first(user=user_id)
         return found if found is not None and self.user_can_authenticate(found) else None
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:

@@ -24,6 +24,11 @@ class Limited:
 
     clusters: frozenset[int] | None
 
+    @classmethod
+    def like(cls, user: Any) -> Limited:
+        """Return what stands for ``user`` and all others who see the same clusters."""
+        return cls(limits_of(user))
+
 
 def limits_of(user: Any) -> frozenset[int] | None:
     """Return the keys of the clusters that ``user`` is limited to, None where to none; asked once per user object."""

@@ -48,8 +48,7 @@ def session_of(request: HttpRequest) -> PersonSession | None:
     """Return the row of the login behind a request; read once per request."""
     if not hasattr(request, _KEPT):
         token = request.session.get(_TOKEN, "") if hasattr(request, "session") else ""
-        rows = _BY_TOKEN.objects(token=token) if token else []
-        row = next(iter(rows), None)
+        row = _BY_TOKEN.first(token=token) if token else None
         if row is not None and row.user_id != request.user.pk:
             row = None
         setattr(request, _KEPT, row)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.apps import apps
@@ -58,10 +58,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out a browser test where there is no browser; with CI=true that is a failure."""
     if item.get_closest_marker("browser") and chromium() is None:
-        lack = "Chromium is not installed (Debian: apt-get install chromium)"
-        if IN_CI:
-            pytest.fail(lack, pytrace=False)
-        pytest.skip(lack)
+        leave_out("Chromium is not installed (Debian: apt-get install chromium)")
+
+
+def leave_out(lack: str) -> NoReturn:
+    """Skip the test for what this machine lacks; with CI=true that is a failure."""
+    if IN_CI:
+        pytest.fail(lack, pytrace=False)
+    pytest.skip(lack)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

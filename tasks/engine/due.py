@@ -10,7 +10,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import attrgetter
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -190,13 +189,10 @@ def _insert(runs: list[Run], now: datetime) -> None:
     # The keys of ours are above all that are there; to look for a thousand tasks and moments takes longer.
     highest = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     insert_each(runs)
-    # A task that has two runs has them on two sides of its newest occurrence, and the moments tell them apart.
-    twice = len({run.task_id for run in runs}) < len(runs)
-    names = ("task_id", "scheduled_for") if twice else ("task_id",)
-    ours = {attrgetter(*names)(run): run for run in runs}
+    occurrences = {(run.task_id, run.scheduled_for): run for run in runs}
     made = Run.objects.filter(pk__gt=highest, queued_at=now).order_by()
-    for pk, *key in made.values_list("pk", *names):
-        if (run := ours.get(tuple(key) if twice else key[0])) is not None:
+    for pk, task_id, scheduled_for in made.values_list("pk", "task_id", "scheduled_for"):
+        if (run := occurrences.get((task_id, scheduled_for))) is not None:
             run.pk = pk
 
 

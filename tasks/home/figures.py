@@ -9,7 +9,7 @@ from django.db.models import Aggregate, Count, QuerySet, Value
 
 from tasks.home.sight import Look
 from tasks.keptsql import KeptQuery, Rows
-from tasks.scope import Limited, limits_of
+from tasks.scope import Limited
 
 
 class Figures:
@@ -24,11 +24,11 @@ class Figures:
 
     def rows(self, look: Look, *shape: Hashable) -> Rows:
         """Ask for values; one query. Whoever is limited to no cluster at all has no row, not even of sums."""
-        return self._kept.rows(Limited(limits_of(look.user)), *shape, now=look.now)
+        return self._kept.rows(Limited.like(look.user), *shape, now=look.now)
 
     def objects(self, look: Look, *shape: Hashable) -> list[Any]:
         """Ask for objects of a model; one query."""
-        return self._kept.objects(Limited(limits_of(look.user)), *shape, now=look.now)
+        return self._kept.objects(Limited.like(look.user), *shape, now=look.now)
 
     def number(self, look: Look) -> int:
         """Ask for the one number that the query gives; 0 for whoever sees nothing."""

@@ -14,11 +14,10 @@ _BATCH = 500
 def fill(apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
     """Write the text of each task, deleted ones as well."""
     tasks = apps.get_model("tasks", "BackupTask")._base_manager
-    batch = []
-    for task in tasks.only("name", "destination").iterator(_BATCH):
+    found = list(tasks.only("name", "destination"))
+    for task in found:
         task.search_text = search_text(task.name, task.destination)
-        batch.append(task)
-    tasks.bulk_update(batch, ["search_text"], batch_size=_BATCH)
+    tasks.bulk_update(found, ["search_text"], batch_size=_BATCH)
 
 
 class Migration(migrations.Migration):

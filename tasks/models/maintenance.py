@@ -39,7 +39,7 @@ class Maintenance(models.Model):
     @classmethod
     def current(cls) -> Maintenance:
         """Return the row, or one that says *off* and is not stored; for looking."""
-        return next(iter(_CURRENT.objects()), cls(pk=1))
+        return _CURRENT.first() or cls(pk=1)
 
     @classmethod
     def locked(cls) -> Maintenance:

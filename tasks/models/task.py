@@ -188,7 +188,8 @@ class BackupTask(models.Model):
         names = kwargs.get("update_fields")
         if names is None or {"name", "destination"} & set(names):
             self.search_text = search_text(self.name, self.destination)
-            kwargs |= {} if names is None else {"update_fields": {*names, "search_text"}}
+            if names is not None:
+                kwargs["update_fields"] = {*names, "search_text"}
         super().save(*args, **kwargs)
 
     def clean_fields(self, exclude: Any = None) -> None:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from backupconsole.checks import metrics_token
 from backupconsole.env import env_networks
 from backupconsole.monitoring.probes import ProbesMiddleware
+from tasks.keptsql import KeptQuery
 from tasks.models import Maintenance, Pulse
 
 TOKEN = "0123456789abcdef-token"
@@ -98,7 +99,7 @@ def test_not_ready_without_the_database(client: Client, db: None, monkeypatch: p
     def gone(*args: Any, **fields: Any) -> Any:
         raise OperationalError("password=hunter2 refused at 10.0.0.1")
 
-    monkeypatch.setattr(Pulse, "of_workers", gone)
+    monkeypatch.setattr(KeptQuery, "rows", gone)
     response = client.get("/readyz")
     assert response.status_code == 503 and set(states(response).values()) == {"failed"}
     assert "hunter2" not in response.content.decode() and "10.0.0.1" not in response.content.decode()
