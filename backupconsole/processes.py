@@ -75,6 +75,27 @@ def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
 
 
+def lock_holders(path: Path, byte: int) -> set[int]:
+    """Return the processes that hold a lock for writing (``fcntl``) on that byte of a file; none where it is not there.
+
+    A container sees those of its own processes only.
+    """
+    try:
+        inode = path.stat().st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return set()
+    found = set()
+    for line in lines:
+        # "1: POSIX  ADVISORY  WRITE 4711 08:01:1234 120 120"; who waits for it has "->" after the number (proc(5)).
+        fields = line.split()
+        if fields[1] == "POSIX" and fields[3] == "WRITE" and fields[5].rpartition(":")[2] == str(inode):
+            first, last = fields[6], fields[7]
+            if int(first) <= byte and (last == "EOF" or byte <= int(last)):
+                found.add(int(fields[4]))
+    return found
+
+
 def send(number: signal.Signals, pids: Iterable[int]) -> None:
     """Send a signal to each process; one that has ended meanwhile is passed over."""
     for pid in pids:

@@ -196,8 +196,13 @@ elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # A host that does not answer is known after seconds, not minutes: pages and /readyz say so.
     _options = DATABASES["default"].setdefault("OPTIONS", {})
     _options.setdefault("connect_timeout", 5)
-    # To start a second process for a page's query, or to compile it, takes longer than the query.
-    _options.setdefault("options", "-c max_parallel_workers_per_gather=0 -c jit=off")
+    # To start a second process for a page's query, or to compile it, takes longer than the query. Nobody waits for a
+    # lock longer than with SQLite, and a worker that stands still in a transaction does not keep its locks.
+    _options.setdefault(
+        "options",
+        "-c max_parallel_workers_per_gather=0 -c jit=off "
+        "-c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
+    )
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
+from backupconsole.dblock import LockWatch, writers
 from backupconsole.processes import kill_all, marked, only_one
 from backupconsole.watch import Watch
 from backupconsole.workergroup import MARK, WorkerGroup, mark_value
@@ -84,6 +85,7 @@ class Supervisor:
     def _watch(self, group: WorkerGroup) -> str:
         """Return why the group has to be replaced; nothing when the supervisor was told to end."""
         watch: Watch | None = None
+        lock = LockWatch(group)
         reason = ""
 
         def look() -> None:
@@ -94,9 +96,11 @@ class Supervisor:
             reason = watch.look()
 
         while not self._end.is_set() and not reason:
-            if not self._asking(look):
-                # Without the database nothing can be said about the group, but whether it is there at all.
-                reason = group.ended()
+            if self._asking(look):
+                lock.usable()
+            else:
+                # Without the database all that can be said of the group is whether it is there, or holds it itself.
+                reason = group.ended() or lock.look()
             self._end.wait(LOOK_SECONDS if not reason else 0)
         return reason
 
@@ -121,7 +125,8 @@ class Supervisor:
             question()
         except (DatabaseError, InterfaceError) as error:
             if not self._away:
-                log.warning("the database cannot be used at the moment: %s", error)
+                holders = ", ".join(f"process {pid}" for pid in sorted(writers()))
+                log.warning("the database cannot be used at the moment: %s%s", error, holders and f"; {holders} writes")
             self._away = True
             connections.close_all()
             return False

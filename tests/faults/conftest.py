@@ -82,7 +82,7 @@ class Workers:
 
     def wait_tick(self, since: Any, seconds: float = 45) -> None:
         """Wait for a tick that is newer than ``since``."""
-        until(lambda: (Pulse.last("tick") or since) > since, seconds, f"a tick\n{self.text()}")
+        until(lambda: (Pulse.last("tick") or since) > since, seconds, "a tick")
 
     def text(self) -> str:
         """Return what the workers wrote."""
@@ -111,11 +111,8 @@ class Workers:
 
     def busy(self) -> int:
         """Return the process that works on a run."""
-        run = until(
-            lambda: Run.objects.filter(state=RunState.RUNNING, bytes_read__gt=0).first(),
-            40,
-            f"a run that reads\n{self.text()}",
-        )
+        reading = Run.objects.filter(state=RunState.RUNNING, bytes_read__gt=0)
+        run = until(reading.first, 40, "a run that reads")
         return int(run.worker.rpartition("/")[2])
 
     def back_up(self, task: BackupTask) -> Run:
@@ -129,7 +126,7 @@ class Workers:
             run.refresh_from_db()
             return run.state not in ACTIVE
 
-        until(is_over, seconds, f"the end of {run}: {run.state}\n{self.text()}")
+        until(is_over, seconds, f"the end of {run}")
         return run
 
     def partials(self) -> list[Path]:
@@ -172,6 +169,8 @@ def workers(transactional_db: None, tmp_path: Path) -> Iterator[Workers]:
             yield workers
         finally:
             workers.close()
+            # Shown where the test fails.
+            print(workers.text())
             shutil.rmtree(data_dir, ignore_errors=True)
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sqlite3
+import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 
 from tasks import alarms
 from tasks.engine import dispatch
 from tasks.engine.watches import silence
 from tasks.engine.watches.silence import Lookout
-from tasks.models import Alarm
+from tasks.models import Alarm, Pulse
 from tasks.permissions import VIEWER, seed_roles
 from tests.faults.conftest import Workers, until, with_signal
 
@@ -40,9 +45,7 @@ def test_workers_that_stand_still_are_told_of_by_a_page_until_they_go_on(
 
     # Only now: on a busy machine the first page alone may take as long.
     settings.TICK_SILENCE_SECONDS = 4
-    everybody = [supervisor.pid, *(process.pid for process in workers.processes())]
-    for pid in everybody:
-        with_signal(pid, signal.SIGSTOP)
+    everybody = freeze(workers, supervisor.pid)
     try:
         until(lambda: "The workers have been silent" in client.get("/alarms/").content.decode(), 20, "the notice")
         until(lambda: bool(client.get("/alarms/news/")) and raised(), 20, "the alarm")
@@ -51,7 +54,7 @@ def test_workers_that_stand_still_are_told_of_by_a_page_until_they_go_on(
             with_signal(pid, signal.SIGCONT)
     # Not waiting for the minute.
     dispatch.request_tick()
-    until(lambda: not raised(), 90, f"a tick that clears it\n{workers.text()}")
+    until(lambda: not raised(), 90, "a tick that clears it")
     assert Alarm.objects.get(code="workers-silent").cleared_by == alarms.CONSOLE
     assert os.path.exists(f"/proc/{supervisor.pid}")
 
@@ -59,6 +62,51 @@ def test_workers_that_stand_still_are_told_of_by_a_page_until_they_go_on(
 def test_a_supervisor_whose_workers_do_not_tick_raises_it(workers: Workers) -> None:
     """The group is started anew again and again, and never comes as far as to tick."""
     workers.start_ready(TICK_SILENCE_SECONDS="4", STALL_SECONDS="120")
-    for process in workers.processes():
-        with_signal(process.pid, signal.SIGSTOP)
-    until(raised, 60, f"the alarm\n{workers.text()}")
+    freeze(workers)
+    until(raised, 60, "the alarm")
+
+
+def test_a_worker_that_holds_the_database_for_ever_is_replaced(workers: Workers) -> None:
+    """Nobody else can write meanwhile: neither the supervisor that would have to say so nor a page."""
+    workers.start_ready()
+    hold_the_database(workers, seconds=20)
+    dispatch.request_tick()
+    until(lambda: is_locked(workers), 20, "a tick that holds the database")
+    workers.wait_tick(timezone.now(), 120)
+    told = r"database is locked; process (\d+) writes\b(.|\n)*: process \1 has kept the database locked for"
+    assert re.search(told, workers.text())
+    assert not is_locked(workers)
+
+
+def freeze(workers: Workers, *others: int) -> list[int]:
+    """Let everything that works, and ``others``, stand still, and nobody in the middle of writing; return who does."""
+    while True:
+        everybody = [*others, *(process.pid for process in workers.processes())]
+        for pid in everybody:
+            with_signal(pid, signal.SIGSTOP)
+        if not is_locked(workers):
+            return everybody
+        for pid in everybody:
+            with_signal(pid, signal.SIGCONT)
+        time.sleep(0.2)
+
+
+def hold_the_database(workers: Workers, seconds: int) -> None:
+    """Let a tick that begins within the next ``seconds`` write for ever: its transaction comes to no end."""
+    with closing(sqlite3.connect(workers.data_dir / "console.sqlite3")) as database:
+        database.execute(
+            f"""CREATE TRIGGER endless BEFORE UPDATE ON {Pulse._meta.db_table}
+                WHEN NEW.name = 'tick' AND unixepoch() < {int(time.time()) + seconds}
+                BEGIN SELECT count(*) FROM
+                (WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more) SELECT n FROM more); END"""
+        )
+
+
+def is_locked(workers: Workers) -> bool:
+    """Tell whether somebody keeps others from writing for half a second."""
+    with closing(sqlite3.connect(workers.data_dir / "console.sqlite3", timeout=0.5)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        return False

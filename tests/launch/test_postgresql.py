@@ -14,8 +14,8 @@ from tests.live import ROOT
 
 pytestmark = pytest.mark.process
 _UNIT = (
-    "alarms", "audit_chain", "audit_protection", "bulk", "dispatch", "keptsql", "lease", "lockout", "manyrows",
-    "offers", "races", "restoration_verbs", "scope", "searchtext", "totals",
+    "alarms", "audit_chain", "audit_protection", "bulk", "dblock", "dispatch", "keptsql", "lease", "lockout",
+    "manyrows", "offers", "races", "restoration_verbs", "scope", "searchtext", "totals",
 )  # fmt: skip
 _WEB = (
     "history", "home", "home_alarms", "home_figures", "home_kept_queries", "home_scope", "home_untold", "list",

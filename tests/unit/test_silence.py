@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -100,6 +101,30 @@ def test_workers_that_never_ticked_are_told_of(clock: Clock) -> None:
     clock.now += SURE
     assert look(lookout)
     assert raised()[0].cause.startswith("They never ticked.")
+
+
+def test_what_the_database_does_not_take_is_tried_again(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that stands still may hold the database; no page fails for it, and none waits for it after another."""
+    lookout, tries = Lookout(clock), []
+
+    def locked(*_: Any, **__: Any) -> None:
+        tries.append(clock.now)
+        raise OperationalError("database is locked")
+
+    look(lookout)
+    clock.now += SURE
+    with monkeypatch.context() as patched:
+        patched.setattr(alarms, "raise_alarm", locked)
+        for _ in range(3):
+            assert not look(lookout)
+            clock.now += SURE / 2
+    assert tries == [1000 + SURE, 1000 + 2 * SURE]
+    assert raised() == []
+    clock.now += SURE / 2
+    assert look(lookout)
+    assert len(raised()) == 1
+    clock.now += 600
+    assert not look(lookout)
 
 
 def test_of_several_that_look_one_raises_it(clock: Clock) -> None:

@@ -7,12 +7,15 @@ the machine, the first tick has yet to come.
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.urls import reverse
 
 from tasks import alarms
@@ -20,6 +23,7 @@ from tasks.models import Pulse
 from tasks.moments import stamp
 from tasks.workers import SILENT_SECONDS, WorkersState, workers_state
 
+log = logging.getLogger(__name__)
 CODE, SUBJECT = "workers-silent", "workers"
 SURE = 30.0
 
@@ -32,27 +36,35 @@ class Lookout:
         self._silence: _Silence | None = None
 
     def saw(self, state: WorkersState, now: datetime) -> bool:
-        """Take note of how the workers are; return True where that raised the alarm."""
+        """Take note of how the workers are; return True where that raised the alarm.
+
+        Where the database does not take it, that is logged, and tried again after ``SURE`` seconds.
+        """
         if state.alive:
             self._silence = None
             return False
         silence = self._silence
         if silence is None or silence.after != state.last_tick:
-            silence = self._silence = _Silence(state.last_tick, self._clock())
-        if silence.told or self._clock() - silence.since < min(SURE, _limit()):
+            silence = self._silence = _Silence(state.last_tick, self._clock() + min(SURE, _limit()))
+        if self._clock() < silence.tell_at:
             return False
-        silence.told = True
-        _raise(state, now)
+        # Before the attempt: other threads shall not wait for a locked database after this one.
+        silence.tell_at = self._clock() + SURE
+        try:
+            _raise(state, now)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("the alarm of silent workers could not be raised, and will be tried again: %s", error)
+            return False
+        silence.tell_at = math.inf
         return True
 
 
 @dataclass
 class _Silence:
-    """A silence after a tick, since when it is seen, and whether it was told of."""
+    """A silence after a tick, and when it is to be told of."""
 
     after: datetime | None
-    since: float
-    told: bool = False
+    tell_at: float
 
 
 WEB = Lookout()
