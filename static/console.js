@@ -333,7 +333,7 @@
   document.addEventListener("htmx:configRequest", function (event) { event.detail.headers["X-CSRFToken"] = cookie("csrftoken"); });
   document.addEventListener("htmx:responseError", function (event) {
     if (event.detail.elt && event.detail.elt.id === "pace") return;
-    var status = event.detail.xhr.status, words = status === 403 ? "You may not do this, or the page is too old. Load it again." : status === 404 ? "It is gone: somebody deleted it meanwhile. Load the page again." : "The console failed and nothing was changed. Try it again.";
+    var status = event.detail.xhr.status, words = status === 403 ? "You may not do this, or the page is too old. Load it again." : status === 404 ? "It is gone: somebody deleted it meanwhile. Load the page again." : status === 503 ? "The database cannot be used, so it was not done, or not all of it. Load the page again in a minute." : "The console failed and nothing was changed. Try it again.";
     alertNotice(words);
   });
   document.addEventListener("htmx:sendError", function (event) {

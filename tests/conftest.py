@@ -1,4 +1,4 @@
-"""What all tests share: people of every role, a cluster to back up, tasks and runs, and what a machine lacks."""
+"""What all tests share: people of every role, a cluster to back up, tasks and runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -21,10 +21,10 @@ from tasks import permissions
 from tasks.models import BackupFile, BackupTask, Cluster, Node, Run, Service
 from tasks.states import ACTIVE, GOOD, Mode, RunState, Trigger
 from tests import groups
+from tests.lacks import leave_out
 
 PASSWORD = "correct-horse-battery-9"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-IN_CI = os.environ.get("CI", "").lower() == "true"
 
 Person = Callable[[str], User]
 Login = Callable[[str], Client]
@@ -59,13 +59,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out a browser test where there is no browser; with CI=true that is a failure."""
     if item.get_closest_marker("browser") and chromium() is None:
         leave_out("Chromium is not installed (Debian: apt-get install chromium)")
-
-
-def leave_out(lack: str) -> NoReturn:
-    """Skip the test for what this machine lacks; with CI=true that is a failure."""
-    if IN_CI:
-        pytest.fail(lack, pytrace=False)
-    pytest.skip(lack)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

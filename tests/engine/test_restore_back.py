@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -39,6 +38,7 @@ from tests.engine.restore_kit import (
     set_that_does_not_start,  # noqa: F401
     steps_of,
 )
+from tests.lacks import NO_SMALL_DISK, leave_out
 from tests.servers.unixkit import small_disk
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -182,7 +182,7 @@ def test_a_disk_of_the_node_that_is_really_full(
     """Metadata on a small disk of its own, which something else fills after the look for room."""
     with ExitStack() as stack:
         if not stack.enter_context(small_disk(tmp_path / "small", 8)):
-            no_mount()
+            leave_out(NO_SMALL_DISK)
         real = sample_home / "data/datanode/system"
         moved = tmp_path / "small" / "system"
         shutil.move(real, moved)
@@ -210,11 +210,3 @@ def test_a_disk_of_the_node_that_is_really_full(
 def picture_of(directory: Path) -> dict[str, Any]:
     """Return the contents below a directory."""
     return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
-def no_mount() -> None:
-    """Say what lacks, and fail where that may not be."""
-    lack = "mounting a small tmpfs needs root and the right to mount"
-    if os.environ.get("CI") == "true":
-        pytest.fail(lack)
-    pytest.skip(lack)

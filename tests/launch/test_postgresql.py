@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench.postgresql import NoPostgreSQL, programs
-from tests.conftest import leave_out
+from tests.lacks import leave_out
 from tests.live import ROOT
 
 pytestmark = pytest.mark.process

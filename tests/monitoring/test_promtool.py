@@ -17,7 +17,8 @@ from django.conf import settings
 from backupconsole.monitoring.collector import ConsoleCollector
 from backupconsole.monitoring.exposition import text_of
 from tasks.alarms import ALARMS
-from tests.conftest import MakeRun, MakeTask, leave_out
+from tests.conftest import MakeRun, MakeTask
+from tests.lacks import leave_out
 from tests.monitoring.world import NOW, fill
 
 ROOT = Path(settings.BASE_DIR)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import os
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.lacks import leave_out
 from tests.servers.iotdb_jars import Unavailable, distribution
 from tests.servers.iotdb_ports import PORTS, busy_ports, free_offset
 
@@ -261,10 +261,7 @@ def require() -> None:
 
 def unavailable(lack: Unavailable) -> NoReturn:
     """End a test for which the server cannot be had: skipped, or failed with CI=true."""
-    text = f"IoTDB tests do not run: {lack}"
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(text, pytrace=False)
-    pytest.skip(text)
+    leave_out(f"IoTDB tests do not run: {lack}")
 
 
 @pytest.fixture(scope="session", name="iotdb")

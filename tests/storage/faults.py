@@ -16,6 +16,7 @@ import pytest
 
 from storage.errors import ConsoleError, NoSpace, StoreError, Unreachable
 from storage.remote import RemoteStore
+from tests.lacks import NO_SMALL_DISK, leave_out
 from tests.patience import Stopwatch
 from tests.servers import openssh, samba
 from tests.servers.unixkit import SMALL_MEBIBYTES, free_port
@@ -88,7 +89,7 @@ class RemoteFaults:
     @pytest.mark.parametrize("mebibytes", [SMALL_MEBIBYTES - 1, SMALL_MEBIBYTES + 1, SMALL_MEBIBYTES + 16])
     def test_a_full_disk(self, far: Far, mebibytes: int) -> None:
         if not far.server.has_small_disk:
-            pytest.skip("this machine does not let a small disk be mounted")
+            leave_out(NO_SMALL_DISK)
         empty(far.small)
         block = os.urandom(1 << 20)
         with far.connect(far.server, far.small_path) as store:

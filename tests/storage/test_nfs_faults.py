@@ -12,6 +12,7 @@ from storage.errors import BadPath, NoSpace, PathMissing, PermissionDenied, Unre
 from storage.nfs import dial
 from storage.nfs.store import NFSStore
 from storage.nfs.upload import PIECE
+from tests.lacks import NO_SMALL_DISK, leave_out
 from tests.patience import Stopwatch
 from tests.servers.unixkit import Listener
 from tests.storage.contract import DIRECTORY, NAME, PARTIAL
@@ -98,7 +99,7 @@ def test_a_full_disk(nfs_server: Ganesha, version: str, monkeypatch: pytest.Monk
         space = store.free_space()
         assert space is not None
         if space.total > 64 << 20:
-            pytest.skip("this machine does not let a small disk be mounted")
+            leave_out(NO_SMALL_DISK)
         upload = store.put(DIRECTORY, NAME, PARTIAL)
         with pytest.raises(NoSpace) as caught:
             for _ in range(12):

@@ -11,6 +11,7 @@ import pytest
 from storage.checks import Check, Estimate
 from storage.registry import get_path_type
 from storage.verification import verify
+from tests.lacks import NO_SMALL_DISK, leave_out
 from tests.patience import Stopwatch
 from tests.servers import openssh as sshd
 from tests.servers import samba as smbd
@@ -120,7 +121,7 @@ class TestSFTP:
 
     def test_a_full_disk(self, openssh: OpenSSH) -> None:
         if not openssh.has_small_disk:
-            pytest.skip("no small disk without the right to mount")
+            leave_out(NO_SMALL_DISK)
         found = tried("SFTP", openssh.parameters("/small"), {"password": sshd.PASSWORD})
         assert said(found)[-2:] == [("Free space", "ok"), ("Clock", "ok")]
 

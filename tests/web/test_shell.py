@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.staticfiles import finders
+from django.db import OperationalError, connection
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
@@ -134,6 +135,22 @@ def test_a_failure_of_the_console(login: Login, monkeypatch: pytest.MonkeyPatch)
     assert "secret detail" not in text
 
 
+def test_a_database_that_cannot_be_used_is_no_failure_of_the_console(login: Login) -> None:
+    def locked(*_: object) -> None:
+        raise OperationalError("database is locked at /secret/place")
+
+    client = login(VIEWER)
+    client.raise_request_exception = False
+    with connection.execute_wrapper(locked):
+        pages = [client.get("/backups/"), client.post("/clusters/new/", {"name": "north"})]
+    for page, entered in zip(pages, (False, True), strict=True):
+        assert page.status_code == 503
+        text = page.content.decode()
+        assert "The database cannot be used" in text
+        assert ("what you entered" in text) is entered
+        assert "secret" not in text
+
+
 def test_a_session_that_ended_reloads_the_page_instead_of_filling_a_cell(client: Client) -> None:
     response = client.get("/backups/cells/?ids=1", headers={"HX-Request": "true"})
     assert response.status_code == 204
@@ -183,6 +200,6 @@ def test_vendored_files_carry_their_licence(name: str) -> None:
     assert (STATIC / "vendor" / f"{name}-LICENSE.txt").stat().st_size > 300
 
 
-@pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "500.html"])
+@pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "500.html", "503.html"])
 def test_pages_of_last_resort_need_no_request(name: str) -> None:
     assert "Go to the start page" in render_to_string(name)
