@@ -48,3 +48,14 @@ def broken_words(page: Page) -> list[str]:
     """Return the words of the console's own that stand in two lines; names, paths and addresses may be broken."""
     found: list[str] = page.evaluate(_BROKEN_WORDS, _OWN_WORDS)
     return found
+
+
+_SPILLED = """cells => [...document.querySelectorAll(cells)]
+  .filter(one => one.clientWidth > 4 && one.scrollWidth > one.clientWidth + 1 && !one.closest(".visually-hidden"))
+  .map(one => `${one.innerText.trim()}: ${one.scrollWidth} > ${one.clientWidth} px`)"""
+
+
+def spilled(page: Page) -> list[str]:
+    """Return what is wider than the cell it stands in, and so lies over the next one."""
+    found: list[str] = page.evaluate(_SPILLED, "td, th, dd, dt")
+    return found

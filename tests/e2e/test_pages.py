@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.axe import broken_words, violations
+from tests.e2e.axe import broken_words, spilled, violations
 from tests.e2e.conftest import MIDDLE, NARROW, WIDE, Open, picture
 from tests.e2e.seed import PASSWORD
 from tests.e2e.ways import find, row
@@ -146,6 +146,10 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(open_page: Open, name: str) ->
                 assert violations(page, colours_only=theme == "dark") == [], (width, theme)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"scrolls at {width}"
         assert broken_words(page) == [], f"words broken at {width}"
+    # The narrowest window of each layout of tables, and the widest of the next one.
+    for width in (WIDE[0], 1439, 1280, 1200, 1199, 768):
+        page.set_viewport_size({"width": width, "height": WIDE[1]})
+        assert spilled(page) == [], f"wider than its cell at {width}"
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "administrator"])
@@ -206,6 +210,21 @@ def test_the_theme_is_kept(open_page: Open) -> None:
         expect(page.locator("html")).to_have_attribute("data-theme", after)
         page.reload()
         expect(page.locator("html")).to_have_attribute("data-theme", after)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_high_contrast_shows_what_is_chosen(open_page: Open, theme: str) -> None:
+    page = open_page(who="administrator")
+    page.emulate_media(color_scheme=theme, forced_colors="active")
+    page.goto("backups/new/")
+    chosen, other = (page.get_by_role("radio", checked=checked).first for checked in (True, False))
+    assert chosen.screenshot() != other.screenshot()
+    box = page.get_by_role("checkbox").first
+    box.check()
+    ticked = box.screenshot()
+    box.uncheck()
+    assert box.screenshot() != ticked
+    picture(page, f"create-high-contrast-{theme}")
 
 
 def test_the_menu_works_by_keyboard(page: Page) -> None:
