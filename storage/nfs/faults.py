@@ -35,6 +35,9 @@ _NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP)
 _NOT_SUPPORTED = 10004
 # NFS4ERR_STALE and NFS3ERR_STALE; NFS4ERR_BADHANDLE; NFS4ERR_EXPIRED, _STALE_CLIENTID, _STALE_STATEID, _BADSESSION.
 _FORGOTTEN = (70, 10001, 10011, 10022, 10023, 10052)
+# NFS4ERR_WRONGSEC; NFS 3 has no code for it, the call itself is denied (RFC 5531, 9: AUTH_ERROR).
+_WRONG_SECURITY = 10016
+_CALL_DENIED = "bad status"
 _NOT_NFS = ("RPC fragment size", "invalid RPC", "unexpected RPC")
 
 
@@ -84,7 +87,12 @@ def translate(fault: BaseException, place: Place, name: str = "") -> StoreError:
     """Return the console's word for ``fault``."""
     number = getattr(fault, "errno", None)
     path = f"{place.on_server}/{name}" if name else place.on_server
-    return _of_connection(fault, number, place) or _of_path(fault, number, place, path) or _other(fault, place, path)
+    return (
+        _of_login(fault, place)
+        or _of_connection(fault, number, place)
+        or _of_path(fault, number, place, path)
+        or _other(fault, place, path)
+    )
 
 
 def silent(place: Place) -> Unreachable:
@@ -100,6 +108,19 @@ def not_nfs(place: Place) -> Unreachable:
     """Return the error of a port on which something else answers."""
     return Unreachable(
         f"What answers on {place.server} is not an NFS server.", cure="Check Server IP Address.", field="server_ip"
+    )
+
+
+def _of_login(fault: BaseException, place: Place) -> StoreError | None:
+    told: BaseException | None = fault
+    while told and not (isinstance(told, nfs_rs.NfsRpcError) and _CALL_DENIED in str(told)):
+        told = told.__cause__
+    if not told and getattr(fault, "code", None) != _WRONG_SECURITY:
+        return None
+    return PermissionDenied(
+        f"{place.on_server} is exported to Kerberos logins only, and the console has none.",
+        cure="Export it to this machine with the option sec=sys.",
+        field="shared_path",
     )
 
 

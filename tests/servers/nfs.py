@@ -37,15 +37,16 @@ EXPORT_DEFAULTS {{ Protocols = {protocols}; Transports = TCP; SecType = sys; Pri
 LOG {{ Default_Log_Level = EVENT; }}
 """
 _EXPORT = """
-EXPORT {{ Export_Id = {number}; Path = {path}; Pseudo = /{name}; Access_Type = {access}; FSAL {{ Name = VFS; }} }}
+EXPORT {{ Export_Id = {number}; Path = {path}; Pseudo = /{name}; Access_Type = {access};
+  SecType = {security}; FSAL {{ Name = VFS; }} }}
 """
-EXPORTS = {"export": "RW", "ro": "RO", "small": "RW"}
+EXPORTS = {"export": ("RW", "sys"), "ro": ("RO", "sys"), "small": ("RW", "sys"), "kerberos": ("RW", "krb5")}
 NOBODYS = ("backup", "été 1#2")
 
 
 class Ganesha:
     """A server with the exports ``/export`` (with the directories backup, root-owned and a few odd names),
-    ``/ro`` (read-only) and ``/small`` (full after 8 MiB)."""
+    ``/ro`` (read-only), ``/small`` (full after 8 MiB) and ``/kerberos`` (to nobody who has no ticket)."""
 
     def __init__(self, root: Path, host: str = "127.0.0.1", protocols: str = "3,4") -> None:
         self.root = root
@@ -73,8 +74,9 @@ class Ganesha:
         text = _HEAD.format(
             root=self.root, **{n: getattr(self, n) for n in ("protocols", "port", "mount_port", "host")}
         )
-        for number, (name, access) in enumerate(EXPORTS.items(), 77):
-            text += _EXPORT.format(number=number, path=self.root / name, name=name, access=access)
+        for number, (name, (access, security)) in enumerate(EXPORTS.items(), 77):
+            path = self.root / name
+            text += _EXPORT.format(number=number, path=path, name=name, access=access, security=security)
         configuration.write_text(text)
         command = [unixkit.program("ganesha.nfsd"), "-F", "-f", str(configuration), "-L", str(self._log)]
         self._process = spawn([*command, "-p", str(self.root / "ganesha.pid")], self.root / "ganesha.out")

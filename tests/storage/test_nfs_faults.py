@@ -70,6 +70,19 @@ def test_an_export_to_read_only(nfs_server: Ganesha, version: str, monkeypatch: 
     assert caught.value.field == "shared_path"
 
 
+@pytest.mark.parametrize("versions", [("4.1", "3"), ("4.1",), ("3",)])
+def test_an_export_that_wants_kerberos(
+    nfs_server: Ganesha, versions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "VERSIONS", versions)
+    error = refusal(nfs_server, "/kerberos")
+    assert isinstance(error, PermissionDenied)
+    assert error.message == "127.0.0.1:/kerberos is exported to Kerberos logins only, and the console has none."
+    assert "sec=sys" in error.cure
+    assert error.field == "shared_path"
+    assert not error.retryable
+
+
 def test_a_directory_that_another_account_owns(nfs_server: Ganesha) -> None:
     with connect(nfs_server) as store:
         other = NFSStore(replace(store.target, uid=4711, gid=4711))
