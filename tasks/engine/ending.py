@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from storage.errors import NoSpace, StoreFault
@@ -82,7 +82,8 @@ def _patiently(work: Callable[[], None]) -> None:
     while True:
         try:
             return work()
-        except (OperationalError, InterfaceError):
+        # InternalError: PostgreSQL had ended the session of a machine that stood still.
+        except (OperationalError, InterfaceError, InternalError):
             connection.close()
             if clock() >= until:
                 raise

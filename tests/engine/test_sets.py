@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from django.utils import timezone
 
 from storage.errors import PermissionDenied, StoreFault, Unreachable
@@ -208,12 +208,21 @@ def test_a_run_that_ends_outside_of_its_steps_keeps_its_set(task: BackupTask, mo
     assert task.sets_kept == 1
 
 
-def test_the_end_is_recorded_although_the_database_was_away(task: BackupTask, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("server closed the connection unexpectedly"),
+        InternalError("terminating connection due to idle-in-transaction timeout"),
+    ],
+)
+def test_the_end_is_recorded_although_the_database_was_away(
+    task: BackupTask, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     real, times = record.finish, iter(range(100))
 
     def finish(*args: Any, **more: Any) -> bool:
         if next(times) < 2:
-            raise OperationalError("server closed the connection unexpectedly")
+            raise error
         return real(*args, **more)
 
     monkeypatch.setattr(record, "finish", finish)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.staticfiles import finders
-from django.db import OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
@@ -135,9 +135,10 @@ def test_a_failure_of_the_console(login: Login, monkeypatch: pytest.MonkeyPatch)
     assert "secret detail" not in text
 
 
-def test_a_database_that_cannot_be_used_is_no_failure_of_the_console(login: Login) -> None:
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError])
+def test_a_database_that_cannot_be_used_is_no_failure_of_the_console(login: Login, error: type[Exception]) -> None:
     def locked(*_: object) -> None:
-        raise OperationalError("database is locked at /secret/place")
+        raise error("database is locked at /secret/place")
 
     client = login(VIEWER)
     client.raise_request_exception = False
