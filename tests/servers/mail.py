@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.servers.unixkit import free_port
+
 ACCOUNT, PASSWORD = "svc-console", "m@il p%41ss:word/?#"
 HOST = "127.0.0.1"
 
@@ -112,19 +114,13 @@ def smtp_server(
         options["auth_require_tls"] = tls is not None and not from_the_start
     if tls is not None:
         options |= {"ssl_context": tls} if from_the_start else {"tls_context": tls, "require_starttls": True}
-    controller = Controller(box, hostname=HOST, port=_free_port(), **options)
+    controller = Controller(box, hostname=HOST, port=free_port(), **options)
     controller.start()
     box.port = int(controller.port)
     try:
         yield box
     finally:
         controller.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -23,6 +23,7 @@ from tests.lacks import leave_out
 # Servers jail accounts only below directories that nobody but root may write to, which rules out the temporary one.
 BASE = Path("/srv")
 SMALL_MEBIBYTES = 24
+_given: set[int] = set()
 
 
 def lack(programs: list[str], packages: str) -> str:
@@ -49,14 +50,19 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that is free on both loopback addresses."""
+    """Return a port that is free on both loopback addresses, and another one at each call.
+
+    The kernel gives the same one twice now and then, and a server that got it for two purposes serves only one.
+    """
     for _ in range(50):
         with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
             four.bind(("127.0.0.1", 0))
             port: int = four.getsockname()[1]
             with suppress(OSError):
                 six.bind(("::1", port))
-                return port
+                if port not in _given:
+                    _given.add(port)
+                    return port
     raise RuntimeError("no free port")
 
 
