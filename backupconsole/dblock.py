@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 
 from backupconsole.processes import lock_holders
 from backupconsole.workergroup import WorkerGroup
@@ -22,8 +23,7 @@ _WRITE_LOCK_BYTE = 120
 
 def writers() -> set[int]:
     """Return the processes of this machine that keep others from writing to the console's database (SQLite only)."""
-    database = settings.DATABASES["default"]
-    return writers_of(Path(database["NAME"])) if database["ENGINE"].endswith("sqlite3") else set()
+    return writers_of(Path(settings.DATABASES["default"]["NAME"])) if connection.vendor == "sqlite" else set()
 
 
 def writers_of(database: Path) -> set[int]:
@@ -55,4 +55,3 @@ class LockWatch:
             if now - since >= 2 * settings.STALL_SECONDS:
                 return f"process {pid} has kept the database locked for {now - since:.0f} s"
         return ""
-

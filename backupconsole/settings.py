@@ -180,13 +180,15 @@ DATABASES: dict[str, Any] = {
         env_str("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'console.sqlite3'}", conn_max_age=60, conn_health_checks=True
     )
 }
+# For so long somebody who writes waits for others who do.
+_LOCK_SECONDS = 20
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE and WAL: without them four writers at once produced "database is locked" (reference/anchors.md D.2).
     # 16 MiB of cache for each connection, and a log that is written back after 32 MiB: with SQLite's own sizes, an
     # eighth of these, the pages of the indexes are read and written again for each batch of runs.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": _LOCK_SECONDS,
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
             "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=8192;"
@@ -197,11 +199,11 @@ elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     _options = DATABASES["default"].setdefault("OPTIONS", {})
     _options.setdefault("connect_timeout", 5)
     # To start a second process for a page's query, or to compile it, takes longer than the query. Nobody waits for a
-    # lock longer than with SQLite, and a worker that stands still in a transaction does not keep its locks.
+    # lock longer than with SQLite, and a worker that stands still in a transaction does not keep its locks for ever.
     _options.setdefault(
         "options",
         "-c max_parallel_workers_per_gather=0 -c jit=off "
-        "-c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
+        f"-c lock_timeout={_LOCK_SECONDS}s -c idle_in_transaction_session_timeout=60s",
     )
 CACHES = {
     "default": {

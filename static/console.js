@@ -331,10 +331,14 @@
 
   /* htmx: the token of the cookie, which stays right when somebody logs in anew in another tab. ------------ */
   document.addEventListener("htmx:configRequest", function (event) { event.detail.headers["X-CSRFToken"] = cookie("csrftoken"); });
+  var REFUSALS = {
+    403: "You may not do this, or the page is too old. Load it again.",
+    404: "It is gone: somebody deleted it meanwhile. Load the page again.",
+    503: "The database cannot be used, so it was not done, or not all of it. Load the page again in a minute.",
+  };
   document.addEventListener("htmx:responseError", function (event) {
     if (event.detail.elt && event.detail.elt.id === "pace") return;
-    var status = event.detail.xhr.status, words = status === 403 ? "You may not do this, or the page is too old. Load it again." : status === 404 ? "It is gone: somebody deleted it meanwhile. Load the page again." : status === 503 ? "The database cannot be used, so it was not done, or not all of it. Load the page again in a minute." : "The console failed and nothing was changed. Try it again.";
-    alertNotice(words);
+    alertNotice(REFUSALS[event.detail.xhr.status] || "The console failed and nothing was changed. Try it again.");
   });
   document.addEventListener("htmx:sendError", function (event) {
     if (event.detail.elt && event.detail.elt.id === "pace") return;

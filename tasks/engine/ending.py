@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from storage.errors import NoSpace, StoreFault
 from tasks import audit
+from tasks.dbaway import AWAY
 from tasks.engine import record
 from tasks.engine.keeper import clock
 from tasks.engine.lease import Lease
@@ -82,8 +83,7 @@ def _patiently(work: Callable[[], None]) -> None:
     while True:
         try:
             return work()
-        # InternalError: PostgreSQL had ended the session of a machine that stood still.
-        except (OperationalError, InterfaceError, InternalError):
+        except AWAY:
             connection.close()
             if clock() >= until:
                 raise

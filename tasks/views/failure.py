@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from tasks.dbaway import AWAY
 from tasks.logcontext import request_number
 
 
@@ -16,7 +16,7 @@ def failed(request: HttpRequest) -> HttpResponse:
 
     A database that is gone, or locked for too long, is told from a mistake of the console: the answer is then 503.
     """
-    # Django calls this while it handles what was raised. InternalError: PostgreSQL had ended the session.
-    status = 503 if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError, InternalError)) else 500
+    # Django calls this while it handles what was raised.
+    status = 503 if isinstance(sys.exc_info()[1], AWAY) else 500
     said = {"number": request_number(), "entered": request.method == "POST"}
     return HttpResponse(render_to_string(f"{status}.html", said), status=status)

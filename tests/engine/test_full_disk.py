@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,20 @@ from tasks.models import BackupTask, Node
 from tasks.states import RunState
 from tests.engine.kit import files_below, log_of, run_now
 from tests.lacks import NO_SMALL_DISK, leave_out
+from tests.servers import unixkit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.server]
-SIZE = 3_000_000
+MEBIBYTES = 3
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of ``SIZE`` bytes."""
+    """A tmpfs of ``MEBIBYTES``."""
     place = tmp_path / "small"
-    place.mkdir()
-    mounted = (
-        os.geteuid() == 0
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", place], capture_output=True
-        ).returncode
-    )
-    if not mounted:
-        leave_out(NO_SMALL_DISK)
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with unixkit.small_disk(place, MEBIBYTES) as mounted:
+        if not mounted:
+            leave_out(NO_SMALL_DISK)
+        yield place
 
 
 def test_the_good_set_stays_and_the_partial_file_goes(
@@ -44,7 +37,7 @@ def test_the_good_set_stays_and_the_partial_file_goes(
     assert first.state == RunState.SUCCESSFUL, log_of(first)
     good = files_below(small_disk)
     # More than fits, and the estimate from the last set does not see it coming.
-    (sample_home / "ext" / "udf" / "big.jar").write_bytes(os.urandom(2 * SIZE))
+    (sample_home / "ext" / "udf" / "big.jar").write_bytes(os.urandom(2 * MEBIBYTES << 20))
     second = run_now(task)
     assert (second.state, second.error_code) == (RunState.FAILED, "no-space"), log_of(second)
     assert "is full" in second.reason

@@ -140,13 +140,14 @@ class Workers:
         return [path for path in self.storage.rglob("*.tar.gz") if not path.name.startswith(".")]
 
     def close(self) -> None:
-        """End everything that was started here."""
+        """End everything that was started here, and print what it wrote, which is shown where the test fails."""
         for process in self.started:
             if process.poll() is None:
                 process.kill()
             process.wait()
         for left in self.processes():
             with_signal(left.pid, signal.SIGKILL)
+        print(self.text())
 
 
 def with_signal(pid: int, number: signal.Signals) -> None:
@@ -169,8 +170,6 @@ def workers(transactional_db: None, tmp_path: Path) -> Iterator[Workers]:
             yield workers
         finally:
             workers.close()
-            # Shown where the test fails.
-            print(workers.text())
             shutil.rmtree(data_dir, ignore_errors=True)
 
 

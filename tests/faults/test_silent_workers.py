@@ -80,7 +80,8 @@ def test_a_worker_that_holds_the_database_for_ever_is_replaced(workers: Workers)
 
 def freeze(workers: Workers, *others: int) -> list[int]:
     """Let everything that works, and ``others``, stand still, and nobody in the middle of writing; return who does."""
-    while True:
+
+    def attempt() -> list[int]:
         everybody = [*others, *(process.pid for process in workers.processes())]
         for pid in everybody:
             with_signal(pid, signal.SIGSTOP)
@@ -88,7 +89,10 @@ def freeze(workers: Workers, *others: int) -> list[int]:
             return everybody
         for pid in everybody:
             with_signal(pid, signal.SIGCONT)
-        time.sleep(0.2)
+        return []
+
+    found: list[int] = until(attempt, 30, "workers that do not write")
+    return found
 
 
 def hold_the_database(workers: Workers, seconds: int) -> None:

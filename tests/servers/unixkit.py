@@ -192,7 +192,7 @@ def small_disk(at: Path, mebibytes: int, options: str = "") -> Iterator[bool]:
         yield mounted
     finally:
         if mounted:
-            subprocess.run(["umount", "--lazy", str(at)], capture_output=True, timeout=30)
+            subprocess.run(["umount", "--lazy", str(at)], check=True, capture_output=True, timeout=30)
 
 
 class Listener:
